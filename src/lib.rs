@@ -1,0 +1,6 @@
+//! platctl
+pub mod digest;
+pub mod files;
+pub mod yaml;
+pub mod image;
+pub mod layout;

@@ -1,0 +1,14 @@
+//! The one YAML reader: text becomes a tree of nodes that know their file, line and column, by the rules of the
+//! reader inside Helm. Must not know what any document means; no other module parses YAML.
+
+mod fields;
+mod node;
+mod problem;
+mod read;
+mod scalar;
+
+pub use fields::Fields;
+pub use node::{Entry, Map, Node, Span, Value};
+pub use problem::{Excerpt, Problem};
+pub use read::{Author, SourceId, Sources, parse, parse_generated};
+pub use scalar::plain_needs_quotes;
