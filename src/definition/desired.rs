@@ -1,0 +1,362 @@
+//! The definition of one environment, brought together: tiers in order, releases with their values, needs checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tera::Context;
+
+use super::environment::{self, read_optional};
+use super::release::{self, ReleaseFile, dns_label};
+use super::template::Evaluator;
+use super::tier::{self, TierFile};
+use super::{ChartSource, Environment, IgnoredImage, Invalid, Tree, merge};
+use crate::image::Reference;
+use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
+
+/// What one environment is to become.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// The environment.
+    pub environment: Environment,
+    /// Its merged values; every node knows where it was written.
+    pub values: Node,
+    /// Tiers by order; each release's `tier` is an index into them.
+    pub tiers: Vec<Tier>,
+    /// Releases that are switched on, by tier and name.
+    pub releases: Vec<Release>,
+    /// Names of releases that the environment switches off.
+    pub switched_off: Vec<String>,
+    /// The texts that nodes point into.
+    pub sources: Sources,
+}
+
+/// A tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    /// Its folder's name.
+    pub name: String,
+    /// The next tier waits for this one.
+    pub gate: bool,
+}
+
+/// A release with everything that decides it, but for what the lock says.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its folder's name, and helm's name for it.
+    pub name: String,
+    /// Index of its tier.
+    pub tier: usize,
+    /// Where its chart comes from.
+    pub chart: ChartSource,
+    /// Where its `release.yaml` names the chart.
+    pub chart_span: Span,
+    /// Its namespace.
+    pub namespace: String,
+    /// Labels of the namespace.
+    pub namespace_labels: BTreeMap<String, String>,
+    /// Releases that come first.
+    pub needs: Vec<String>,
+    /// Wait until it is ready.
+    pub wait: bool,
+    /// How long to wait at most.
+    pub timeout: Duration,
+    /// The values the chart is given.
+    pub values: Node,
+    /// Images that no rendered object shows.
+    pub extra_images: Vec<Reference>,
+    /// Images that are left out on purpose.
+    pub ignored_images: Vec<IgnoredImage>,
+}
+
+impl Definition {
+    /// Reads what the tree says of one environment.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every problem that could be found.
+    pub fn load(tree: &Tree, environment: &str) -> Result<Definition, Invalid> {
+        let mut sources = Sources::default();
+        let (environment, values) = environment::load(tree, &mut sources, environment)?;
+        let mut problems = Vec::new();
+        let tiers = collect(load_tiers(tree, &mut sources), &mut problems);
+        let mut loaded = Loader { tree, environment: &environment, values: &values, evaluator: Evaluator::new() };
+        let mut releases = Vec::new();
+        for (index, (name, tier)) in tiers.iter().enumerate() {
+            for release in tree.folders(&format!("templates/{name}")) {
+                let folder = format!("templates/{name}/{release}");
+                if !on(&environment, &release) {
+                    continue;
+                }
+                match loaded.release(&mut sources, &folder, &release, index, tier) {
+                    Ok(found) => releases.push(found),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        check_names(tree, &sources, &environment, &tiers, &mut problems);
+        check_needs(&sources, &releases, &tiers, &mut problems);
+        if !problems.is_empty() {
+            return Err(Invalid { problems });
+        }
+        let switched_off = environment.releases.iter().filter(|(_, (on, _))| !on).map(|(n, _)| n.clone()).collect();
+        let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
+        let releases = releases.into_iter().map(|(release, _)| release).collect();
+        Ok(Definition { environment, values, tiers, releases, switched_off, sources })
+    }
+
+    /// The names of all environments of a tree.
+    pub fn environments(tree: &Tree) -> Vec<String> {
+        let declared = |name: &String| tree.get(&format!("environments/{name}/environment.yaml")).is_some();
+        tree.folders("environments").into_iter().filter(declared).collect()
+    }
+
+    /// Where a release stands in a lock's `from`: `prod/applications/minio`.
+    pub fn place(&self, release: &Release) -> String {
+        format!("{}/{}/{}", self.environment.name, self.tiers[release.tier].name, release.name)
+    }
+}
+
+fn on(environment: &Environment, release: &str) -> bool {
+    environment.releases.get(release).is_none_or(|(on, _)| *on)
+}
+
+/// Keeps what was found and files what was wrong.
+fn collect<T>(results: Vec<Result<T, Problem>>, problems: &mut Vec<Problem>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for result in results {
+        match result {
+            Ok(found) => kept.push(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    kept
+}
+
+/// Tiers by order, then by name.
+fn load_tiers(tree: &Tree, sources: &mut Sources) -> Vec<Result<(String, TierFile), Problem>> {
+    let mut tiers: Vec<_> = tree
+        .folders("templates")
+        .into_iter()
+        .map(|name| {
+            let path = format!("templates/{name}/tier.yaml");
+            let node = read_optional(tree, sources, &path)?
+                .ok_or_else(|| Problem::in_file(&path, "no such file: every folder of `templates` is a tier"))?;
+            Ok((name, tier::typed(sources, &node)?))
+        })
+        .collect();
+    tiers.sort_by_key(|tier: &Result<(String, TierFile), Problem>| {
+        tier.as_ref().map_or((i64::MIN, String::new()), |(name, tier)| (tier.order, name.clone()))
+    });
+    tiers
+}
+
+struct Loader<'a> {
+    tree: &'a Tree,
+    environment: &'a Environment,
+    values: &'a Node,
+    evaluator: Evaluator,
+}
+
+/// A release with the places of its needs.
+type Placed = (Release, Vec<(String, Span)>);
+
+impl Loader<'_> {
+    fn release(
+        &mut self,
+        sources: &mut Sources,
+        folder: &str,
+        name: &str,
+        tier: usize,
+        tier_file: &TierFile,
+    ) -> Result<Placed, Problem> {
+        let path = format!("{folder}/release.yaml");
+        let node = read_optional(self.tree, sources, &path)?
+            .ok_or_else(|| Problem::in_file(&path, "no such file: every folder of a tier is a release"))?;
+        let file = release::typed(sources, &node, folder)?;
+        if !dns_label(name, 53) {
+            return Err(Problem::in_file(folder, "helm wants release names of at most 53 lowercase letters, digits and dashes"));
+        }
+        let values = self.values(sources, folder, name, &file)?;
+        let ReleaseFile { chart, chart_span, namespace, needs, wait, timeout, extra_images, ignored_images } = file;
+        let release = Release {
+            name: name.to_owned(),
+            tier,
+            chart,
+            chart_span,
+            namespace,
+            namespace_labels: tier_file.namespace_labels.clone(),
+            needs: needs.iter().map(|(need, _)| need.clone()).collect(),
+            wait,
+            timeout: timeout.or(tier_file.timeout).unwrap_or(self.environment.timeouts.release),
+            values,
+            extra_images,
+            ignored_images,
+        };
+        Ok((release, needs))
+    }
+
+    /// The release's own values, evaluated, with the environments' plain ones laid over them.
+    fn values(
+        &mut self,
+        sources: &mut Sources,
+        folder: &str,
+        name: &str,
+        file: &ReleaseFile,
+    ) -> Result<Node, Problem> {
+        let own = read_optional(self.tree, sources, &format!("{folder}/values.yaml"))?;
+        let own = own.unwrap_or(Node::new(Value::Map(Map::default()), Span::default()));
+        let mut context = Context::new();
+        context.insert("values", &self.values.to_json());
+        context.insert("environment", &serde_json::json!({ "name": self.environment.name }));
+        context.insert("release", &serde_json::json!({ "name": name, "namespace": file.namespace }));
+        let mut values = self.evaluator.tree(sources, &own, &context)?;
+        for layer in &self.environment.layers {
+            let path = format!("environments/{layer}/releases/{name}.yaml");
+            if let Some(over) = read_optional(self.tree, sources, &path)? {
+                merge::merge(&mut values, over);
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Release names are unique across tiers, and what the environment switches exists.
+fn check_names(
+    tree: &Tree,
+    sources: &Sources,
+    environment: &Environment,
+    tiers: &[(String, TierFile)],
+    problems: &mut Vec<Problem>,
+) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (tier, _) in tiers {
+        for name in tree.folders(&format!("templates/{tier}")) {
+            if let Some(first) = seen.insert(name.clone(), tier) {
+                let message = format!("release `{name}` is in two tiers, {first} and {tier}");
+                problems.push(Problem::in_file(format!("templates/{tier}/{name}"), message).help("rename one of them"));
+            }
+        }
+    }
+    for (name, (_, span)) in &environment.releases {
+        if !seen.contains_key(name) {
+            problems.push(Problem::new(format!("no release `{name}` in any tier")).at(sources, *span));
+        }
+    }
+}
+
+/// Every need is there, in the same tier or an earlier one, and there is no cycle.
+fn check_needs(sources: &Sources, releases: &[Placed], tiers: &[(String, TierFile)], problems: &mut Vec<Problem>) {
+    let known: BTreeMap<&str, &Release> = releases.iter().map(|(r, _)| (r.name.as_str(), r)).collect();
+    for (release, needs) in releases {
+        for (need, span) in needs {
+            let message = match known.get(need.as_str()) {
+                None => format!("{} needs `{need}`, which is not there or switched off", release.name),
+                Some(needed) if needed.tier > release.tier => {
+                    format!("{} needs `{need}` of the later tier {}", release.name, tiers[needed.tier].0)
+                }
+                Some(_) if reaches(&known, need, &release.name, releases.len()) => {
+                    format!("{} and `{need}` need each other", release.name)
+                }
+                Some(_) => continue,
+            };
+            problems.push(Problem::new(message).at(sources, *span));
+        }
+    }
+}
+
+/// Whether `from` needs `to`, directly or through others.
+fn reaches(known: &BTreeMap<&str, &Release>, from: &str, to: &str, steps: usize) -> bool {
+    let mut seen = Vec::new();
+    let mut open = vec![from];
+    while let Some(name) = open.pop().filter(|_| seen.len() <= steps) {
+        if name == to {
+            return true;
+        }
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        open.extend(known.get(name).into_iter().flat_map(|r| r.needs.iter().map(String::as_str)));
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENVIRONMENT: &str = "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n";
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::default();
+        tree.insert("environments/prod/environment.yaml", ENVIRONMENT);
+        tree.insert("environments/prod/values.yaml", "domain: d\n");
+        for (tier, order) in [("infra", 10), ("apps", 20)] {
+            let text = format!("apiVersion: platctl.dev/v1\norder: {order}\ndefaults: {{timeout: 5m}}\n");
+            tree.insert(format!("templates/{tier}/tier.yaml"), text);
+        }
+        for (path, text) in files {
+            tree.insert(*path, *text);
+        }
+        tree
+    }
+
+    fn release(rest: &str) -> String {
+        format!("apiVersion: platctl.dev/v1\nchart: {{path: ./chart}}\nnamespace: x\n{rest}")
+    }
+
+    #[test]
+    fn releases_come_in_tier_order_with_their_values() {
+        let definition = Definition::load(
+            &tree(&[
+                ("templates/apps/a/release.yaml", &release("needs: [z]\n")),
+                ("templates/apps/a/values.yaml", "host: \"{{ release.name }}.{{ values.domain }}.{{ environment.name }}\"\nsize: 1\n"),
+                ("environments/prod/releases/a.yaml", "size: 2\n"),
+                ("templates/infra/z/release.yaml", &release("")),
+            ]),
+            "prod",
+        )
+        .unwrap();
+        let names: Vec<_> = definition.releases.iter().map(|r| definition.place(r)).collect();
+        assert_eq!(names, ["prod/infra/z", "prod/apps/a"]);
+        let a = &definition.releases[1];
+        assert_eq!(a.values.to_json(), serde_json::json!({"host": "a.d.prod", "size": 2}));
+        assert_eq!(a.timeout, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let mut tree = tree(&[
+            ("templates/apps/a/release.yaml", &release("needs: [b, nope]\n")),
+            ("templates/apps/b/release.yaml", &release("needs: [a]\n")),
+            ("templates/infra/z/release.yaml", &release("needs: [a]\n")),
+            ("templates/infra/a/release.yaml", &release("")),
+            ("templates/apps/bad/release.yaml", "x: 1\n"),
+        ]);
+        tree.insert("environments/prod/environment.yaml", format!("{ENVIRONMENT}releases: {{ghost: false}}\n"));
+        let problems = Definition::load(&tree, "prod").unwrap_err().to_string();
+        for expected in [
+            "templates/apps/bad/release.yaml:1:1: the release has no `apiVersion`",
+            "release `a` is in two tiers, infra and apps",
+            "no release `ghost` in any tier",
+            "a needs `nope`, which is not there or switched off",
+        ] {
+            assert!(problems.contains(expected), "{expected} in\n{problems}");
+        }
+    }
+
+    #[test]
+    fn cycles_and_later_tiers_are_refused() {
+        let problems = Definition::load(
+            &tree(&[
+                ("templates/apps/a/release.yaml", &release("needs: [b]\n")),
+                ("templates/apps/b/release.yaml", &release("needs: [a]\n")),
+                ("templates/infra/z/release.yaml", &release("needs: [a]\n")),
+            ]),
+            "prod",
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(problems.contains("templates/apps/a/release.yaml:4:9: a and `b` need each other"), "{problems}");
+        assert!(problems.contains("z needs `a` of the later tier apps"), "{problems}");
+    }
+}

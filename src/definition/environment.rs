@@ -1,0 +1,386 @@
+//! `environment.yaml`, typed and strict, merged over its `extends` chain, and the merged values beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{API_VERSION, Tree, duration, interpolate, merge};
+use crate::image::{Platform, Site};
+use crate::yaml::{Fields, Map, Node, Problem, Sources, Span, Value};
+
+/// A place to install to, as it is after all layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    /// Its folder's name.
+    pub name: String,
+    /// The environments it is made of, itself last.
+    pub layers: Vec<String>,
+    /// Name of the platform on its releases' labels.
+    pub platform: String,
+    /// Kubernetes version charts are rendered for.
+    pub kube_version: String,
+    /// What the cluster must be.
+    pub cluster: Cluster,
+    /// Versions of the tools.
+    pub tools: Tools,
+    /// The site's registry, where there is one.
+    pub registry: Option<Registry>,
+    /// Platforms of the nodes.
+    pub platforms: Vec<Platform>,
+    /// Releases switched on or off by name.
+    pub releases: BTreeMap<String, (bool, Span)>,
+    /// How much at once.
+    pub concurrency: Concurrency,
+    /// How long at most.
+    pub timeouts: Timeouts,
+}
+
+/// The guard: `apply` refuses any other cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The kubeconfig context's name.
+    pub context: Option<String>,
+    /// The uid of the namespace `kube-system`.
+    pub uid: Option<String>,
+}
+
+/// Versions of the tools, without `v`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tools(pub BTreeMap<String, String>);
+
+/// The site's registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Address and prefix.
+    pub site: Site,
+    /// How images get their place in it.
+    pub mode: RegistryMode,
+    /// Without TLS.
+    pub plain_http: bool,
+    /// Certificate authority, PEM.
+    pub ca: Option<Vec<u8>>,
+}
+
+/// How the site's registry is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryMode {
+    /// Every reference is rewritten.
+    Rewrite,
+}
+
+/// How much at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// Releases that helm works on.
+    pub releases: usize,
+    /// Connections for downloads.
+    pub downloads: usize,
+    /// Connections for uploads.
+    pub uploads: usize,
+}
+
+/// How long at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a release to become ready.
+    pub release: Duration,
+    /// For a request to answer.
+    pub request: Duration,
+}
+
+const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, downloads: 8, uploads: 8 };
+const DEFAULT_TIMEOUTS: Timeouts = Timeouts { release: Duration::from_secs(600), request: Duration::from_secs(60) };
+/// The longest `extends` chain.
+const MAX_LAYERS: usize = 16;
+
+/// An environment with its values.
+pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str) -> Result<(Environment, Node), Problem> {
+    let layers = layers(tree, sources, name)?;
+    let empty = || Node::new(Value::Map(Map::default()), Span::default());
+    let (mut declared, mut values) = (empty(), empty());
+    let mut names = Vec::new();
+    for Layer { name, environment } in layers {
+        let path = format!("environments/{name}/values.yaml");
+        if let Some(node) = read_optional(tree, sources, &path)? {
+            merge::merge(&mut values, node);
+        }
+        names.push(name);
+        merge::merge(&mut declared, environment);
+    }
+    let environment = typed(tree, sources, name, names, &declared)?;
+    let values = interpolate::resolve(sources, values, name)?;
+    Ok((environment, values))
+}
+
+/// Reads a file of the tree, if it is there.
+pub(super) fn read_optional(tree: &Tree, sources: &mut Sources, path: &str) -> Result<Option<Node>, Problem> {
+    let Some(bytes) = tree.get(path) else { return Ok(None) };
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::in_file(path, "the file is not UTF-8"))?;
+    let id = sources.add(path, text);
+    let node = sources.read(id)?;
+    match node.value {
+        Value::Map(_) => Ok(Some(node)),
+        _ => Err(Problem::new(format!("the file must be a map, not {}", node.value.kind())).at(sources, node.span)),
+    }
+}
+
+/// Takes `apiVersion` and refuses another one.
+pub(super) fn check_api_version(fields: &mut Fields) -> Result<(), Problem> {
+    let span = fields.need("apiVersion")?.span;
+    match fields.need_string("apiVersion")? {
+        API_VERSION => Ok(()),
+        other => Err(fields.problem(format!("unknown apiVersion `{other}`"), span).help(format!("write {API_VERSION}"))),
+    }
+}
+
+struct Layer {
+    name: String,
+    environment: Node,
+}
+
+/// The `extends` chain, the deepest first.
+fn layers(tree: &Tree, sources: &mut Sources, name: &str) -> Result<Vec<Layer>, Problem> {
+    let mut chain: Vec<Layer> = Vec::new();
+    let mut next: Option<(String, Option<Span>)> = Some((name.to_owned(), None));
+    while let Some((name, extended_at)) = next {
+        let at = |problem: Problem, sources: &Sources| match extended_at {
+            Some(span) => problem.at(sources, span),
+            None => problem,
+        };
+        if chain.len() == MAX_LAYERS || chain.iter().any(|layer| layer.name == name) {
+            return Err(at(Problem::new(format!("environment `{name}` extends itself")), sources));
+        }
+        let path = format!("environments/{name}/environment.yaml");
+        let Some(node) = read_optional(tree, sources, &path)? else {
+            let known = tree.folders("environments").join(", ");
+            let problem = Problem::new(format!("no environment `{name}`: there is no {path}"));
+            return Err(at(problem, sources).help(format!("environments here: {known}")));
+        };
+        let extends = node.get("extends").map(|e| (e.as_str().map(str::to_owned), e.span));
+        next = match extends {
+            Some((Some(parent), span)) => Some((parent, Some(span))),
+            Some((None, span)) => return Err(Problem::new("`extends` must be a string").at(sources, span)),
+            None => None,
+        };
+        chain.insert(0, Layer { name, environment: node });
+    }
+    Ok(chain)
+}
+
+fn typed(
+    tree: &Tree,
+    sources: &Sources,
+    name: &str,
+    layers: Vec<String>,
+    declared: &Node,
+) -> Result<Environment, Problem> {
+    let mut fields = Fields::of(sources, declared, "the environment")?;
+    check_api_version(&mut fields)?;
+    fields.get("extends");
+    let environment = Environment {
+        name: name.to_owned(),
+        platform: fields.string("platform")?.unwrap_or("default").to_owned(),
+        kube_version: kube_version(&mut fields)?,
+        cluster: cluster(sources, &mut fields)?,
+        tools: tools(sources, &mut fields)?,
+        registry: registry(tree, sources, &layers, &mut fields)?,
+        platforms: platforms(&mut fields)?,
+        releases: releases(sources, &mut fields)?,
+        concurrency: concurrency(sources, &mut fields)?,
+        timeouts: timeouts(sources, &mut fields)?,
+        layers,
+    };
+    fields.finish()?;
+    Ok(environment)
+}
+
+fn kube_version(fields: &mut Fields) -> Result<String, Problem> {
+    let span = fields.need("kubeVersion")?.span;
+    let version = fields.need_string("kubeVersion")?;
+    let plain = version.strip_prefix('v').unwrap_or(version);
+    if semver::Version::parse(plain).is_err() {
+        return Err(fields
+            .problem(format!("`{version}` is no Kubernetes version"), span)
+            .help("write it with its patch, such as \"1.34.4\""));
+    }
+    Ok(plain.to_owned())
+}
+
+fn cluster(sources: &Sources, fields: &mut Fields) -> Result<Cluster, Problem> {
+    let Some(node) = fields.get("cluster") else { return Ok(Cluster::default()) };
+    let mut fields = Fields::of(sources, node, "`cluster`")?;
+    let cluster = Cluster {
+        context: fields.string("context")?.map(str::to_owned),
+        uid: fields.string("uid")?.map(str::to_owned),
+    };
+    fields.finish()?;
+    Ok(cluster)
+}
+
+fn tools(sources: &Sources, fields: &mut Fields) -> Result<Tools, Problem> {
+    let node = fields.need("tools")?;
+    let mut inner = Fields::of(sources, node, "`tools`")?;
+    let mut versions = BTreeMap::new();
+    for tool in ["helm", "kubectl", "sops"] {
+        if let Some(version) = inner.string(tool)? {
+            versions.insert(tool.to_owned(), version.strip_prefix('v').unwrap_or(version).to_owned());
+        }
+    }
+    for needed in ["helm", "kubectl"] {
+        inner.need(needed)?;
+    }
+    inner.finish()?;
+    Ok(Tools(versions))
+}
+
+fn registry(
+    tree: &Tree,
+    sources: &Sources,
+    layers: &[String],
+    fields: &mut Fields,
+) -> Result<Option<Registry>, Problem> {
+    let Some(node) = fields.get("registry") else { return Ok(None) };
+    let mut fields = Fields::of(sources, node, "`registry`")?;
+    let address = fields.need_string("address")?.to_owned();
+    if address.contains("://") || address.contains('/') {
+        let span = fields.need("address")?.span;
+        return Err(fields
+            .problem("the registry's address is a host with a port, nothing else", span)
+            .help("write host:port; a path belongs into `prefix`, plain HTTP into `plainHTTP: true`"));
+    }
+    let prefix = fields.string("prefix")?.unwrap_or_default().to_owned();
+    if let Some(node) = fields.get("mode").filter(|node| node.as_str() != Some("rewrite")) {
+        return Err(fields.problem("the only mode of a registry so far is `rewrite`", node.span));
+    }
+    let ca = match fields.get("ca") {
+        None => None,
+        Some(node) => {
+            let file = fields.text(node, "ca")?;
+            let found = layers.iter().rev().find_map(|layer| tree.get(&format!("environments/{layer}/{file}")));
+            let missing = || fields.problem(format!("no file `{file}` beside the environment"), node.span);
+            Some(found.ok_or_else(missing)?.to_vec())
+        }
+    };
+    let plain_http = fields.boolean("plainHTTP")?.unwrap_or(false);
+    fields.finish()?;
+    Ok(Some(Registry { site: Site { address, prefix }, mode: RegistryMode::Rewrite, plain_http, ca }))
+}
+
+fn platforms(fields: &mut Fields) -> Result<Vec<Platform>, Problem> {
+    let mut platforms = Vec::new();
+    for (text, span) in fields.strings("platforms")? {
+        let platform: Platform = text.parse().map_err(|e| fields.problem(format!("{e}"), span))?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(Platform { os: "linux".to_owned(), arch: "amd64".to_owned(), variant: None });
+    }
+    platforms.sort();
+    Ok(platforms)
+}
+
+fn releases(sources: &Sources, fields: &mut Fields) -> Result<BTreeMap<String, (bool, Span)>, Problem> {
+    let entries = fields.map("releases")?.iter();
+    entries
+        .map(|entry| match entry.node.value {
+            Value::Bool(on) => Ok((entry.key.clone(), (on, entry.key_span))),
+            _ => Err(Problem::new(format!("`{}` must be true or false", entry.key)).at(sources, entry.node.span)),
+        })
+        .collect()
+}
+
+fn concurrency(sources: &Sources, fields: &mut Fields) -> Result<Concurrency, Problem> {
+    let Some(node) = fields.get("concurrency") else { return Ok(DEFAULT_CONCURRENCY) };
+    let mut fields = Fields::of(sources, node, "`concurrency`")?;
+    let mut one = |key: &'static str, default: usize| -> Result<usize, Problem> {
+        match fields.int(key)? {
+            None => Ok(default),
+            Some(n @ 1..=64) => Ok(n as usize),
+            Some(_) => Err(fields.problem(format!("`{key}` must be between 1 and 64"), node.span)),
+        }
+    };
+    let concurrency = Concurrency {
+        releases: one("releases", DEFAULT_CONCURRENCY.releases)?,
+        downloads: one("downloads", DEFAULT_CONCURRENCY.downloads)?,
+        uploads: one("uploads", DEFAULT_CONCURRENCY.uploads)?,
+    };
+    fields.finish()?;
+    Ok(concurrency)
+}
+
+fn timeouts(sources: &Sources, fields: &mut Fields) -> Result<Timeouts, Problem> {
+    let Some(node) = fields.get("timeouts") else { return Ok(DEFAULT_TIMEOUTS) };
+    let mut fields = Fields::of(sources, node, "`timeouts`")?;
+    let release = duration_field(&mut fields, "release")?.unwrap_or(DEFAULT_TIMEOUTS.release);
+    let request = duration_field(&mut fields, "request")?.unwrap_or(DEFAULT_TIMEOUTS.request);
+    fields.finish()?;
+    Ok(Timeouts { release, request })
+}
+
+/// A duration such as `10m`.
+pub(super) fn duration_field(fields: &mut Fields, key: &'static str) -> Result<Option<Duration>, Problem> {
+    let Some(node) = fields.get(key) else { return Ok(None) };
+    let text = fields.text(node, key)?;
+    match duration::parse(text) {
+        Some(duration) => Ok(Some(duration)),
+        None => Err(fields.problem(format!("`{text}` is no duration"), node.span).help("write it as 90s, 10m or 1h30m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n\
+        registry: {address: \"r:5000\", prefix: mirror}\n";
+
+    fn load_with(files: &[(&str, &str)], name: &str) -> Result<(Environment, Node), Problem> {
+        let mut tree = Tree::default();
+        for (path, text) in files {
+            tree.insert(format!("environments/{path}"), *text);
+        }
+        load(&tree, &mut Sources::default(), name)
+    }
+
+    #[test]
+    fn layers_are_merged_and_typed() {
+        let (environment, values) = load_with(
+            &[
+                ("base/environment.yaml", BASE),
+                ("base/values.yaml", "domain: local\nmlflow: {host: \"mlflow.{{ values.domain }}\", size: 1}\n"),
+                ("prod/environment.yaml", "apiVersion: platctl.dev/v1\nextends: base\nregistry: {plainHTTP: true}\nreleases: {x: false}\ncluster: {uid: u}\n"),
+                ("prod/values.yaml", "domain: ml.internal\n"),
+            ],
+            "prod",
+        )
+        .unwrap();
+        assert_eq!(environment.layers, ["base", "prod"]);
+        let registry = environment.registry.unwrap();
+        assert!(registry.plain_http);
+        assert_eq!(registry.site.address, "r:5000");
+        assert!(!environment.releases["x"].0);
+        assert_eq!(environment.cluster.uid.as_deref(), Some("u"));
+        assert_eq!(values.get("mlflow").unwrap().to_json(), serde_json::json!({"host": "mlflow.ml.internal", "size": 1}));
+    }
+
+    #[test]
+    fn every_mistake_names_its_line() {
+        let api = "apiVersion: platctl.dev/v1\n";
+        for (text, expected) in [
+            ("apiVersion: v2\n", "environments/e/environment.yaml:1:13: unknown apiVersion `v2`"),
+            (&format!("{api}extends: nope\n"), "environments/e/environment.yaml:2:10: no environment `nope`"),
+            (&format!("{api}extends: e\n"), "environments/e/environment.yaml:2:10: environment `e` extends itself"),
+            (&format!("{BASE}nods: []\n"), "environments/e/environment.yaml:5:1: unknown key `nods`"),
+            (&format!("{BASE}timeouts: {{release: 10}}\n"), "environments/e/environment.yaml:5:21: `release` must be a string"),
+            (&format!("{BASE}timeouts: {{release: \"10\"}}\n"), "environments/e/environment.yaml:5:21: `10` is no duration"),
+            (&format!("{BASE}platforms: [amd64]\n"), "environments/e/environment.yaml:5:13: not a platform"),
+            (&format!("{BASE}releases: {{x: maybe}}\n"), "environments/e/environment.yaml:5:15: `x` must be true or false"),
+            (&format!("{api}kubeVersion: 1.34\n"), "environments/e/environment.yaml:2:14: `kubeVersion` must be a string"),
+            (&format!("{api}kubeVersion: \"1.34\"\n"), "environments/e/environment.yaml:2:14: `1.34` is no Kubernetes version"),
+        ] {
+            let problem = load_with(&[("e/environment.yaml", text)], "e").unwrap_err();
+            assert!(problem.to_string().starts_with(expected), "{problem}");
+        }
+    }
+}

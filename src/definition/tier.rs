@@ -1,0 +1,33 @@
+//! `tier.yaml`: the order of the tiers and what their releases have in common.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::environment::{check_api_version, duration_field};
+use crate::yaml::{Fields, Node, Problem, Sources};
+
+/// A tier as its file declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TierFile {
+    pub order: i64,
+    pub gate: bool,
+    pub timeout: Option<Duration>,
+    pub namespace_labels: BTreeMap<String, String>,
+}
+
+pub(super) fn typed(sources: &Sources, node: &Node) -> Result<TierFile, Problem> {
+    let mut fields = Fields::of(sources, node, "the tier")?;
+    check_api_version(&mut fields)?;
+    fields.need("order")?;
+    let order = fields.int("order")?.unwrap_or_default();
+    let gate = fields.boolean("gate")?.unwrap_or(true);
+    let (mut timeout, mut namespace_labels) = (None, BTreeMap::new());
+    if let Some(node) = fields.get("defaults") {
+        let mut defaults = Fields::of(sources, node, "`defaults`")?;
+        timeout = duration_field(&mut defaults, "timeout")?;
+        namespace_labels = defaults.string_map("namespaceLabels")?.into_iter().collect();
+        defaults.finish()?;
+    }
+    fields.finish()?;
+    Ok(TierFile { order, gate, timeout, namespace_labels })
+}
