@@ -206,13 +206,13 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "---\n# Source: c/crds/x.yaml\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example}\n\
-        ---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: n\n  annotations:\n    \"helm.sh/hook\": pre-install,pre-upgrade\n    helm.sh/hook-weight: \"-5\"\nspec:\n  # kept\n  image: 'a:1' # kept too\n  script: |\n    --- not a separator\n---\n# nothing here\n---\n";
+        ---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: ns\n  annotations:\n    \"helm.sh/hook\": pre-install,pre-upgrade\n    helm.sh/hook-weight: \"-5\"\nspec:\n  # kept\n  image: 'a:1' # kept too\n  script: |\n    --- not a separator\n---\n# nothing here\n---\n";
 
     #[test]
     fn identity_origin_and_hooks() {
         let stream = Stream::parse(TEXT).unwrap();
         let titles: Vec<_> = stream.objects.iter().map(Object::title).collect();
-        assert_eq!(titles, ["CustomResourceDefinition xs.example", "Pod n/p"]);
+        assert_eq!(titles, ["CustomResourceDefinition xs.example", "Pod ns/p"]);
         assert!(stream.objects[0].is_from_crds_folder());
         assert_eq!(stream.objects[1].hook, Some(Hook { events: vec!["pre-install".into(), "pre-upgrade".into()], weight: -5 }));
         assert!(!stream.objects[1].is_test());

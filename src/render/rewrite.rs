@@ -1,0 +1,163 @@
+//! Points every image of a stream at the site's registry, and refuses one that is not locked. Only the places that
+//! were found change; all other text stays byte for byte.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::discover::{Finding, discover};
+use super::rules::Shape;
+use crate::definition::IgnoredImage;
+use crate::digest::Digest;
+use crate::image::{Reference, Site};
+use crate::object::{Edit, Stream};
+
+/// What a release's images become. It crosses a process border on its way to the post-renderer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewriting {
+    /// The site's registry: address and prefix; without one nothing is rewritten.
+    pub registry: Option<(String, String)>,
+    /// Every locked image of the release and the digest its pods are given.
+    pub images: BTreeMap<String, Digest>,
+    /// References known to stand in places that no rule knows.
+    pub declared: Vec<String>,
+    /// Patterns of images that are left alone, with the reason.
+    pub ignored: Vec<(String, String)>,
+}
+
+/// An image that may not run: where it is and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The object.
+    pub object: String,
+    /// The template it comes from.
+    pub origin: Option<String>,
+    /// Where in the object.
+    pub path: String,
+    /// The image as it was written.
+    pub image: String,
+    /// Why it is refused.
+    pub reason: String,
+}
+
+impl Rewriting {
+    /// Rewrites a stream.
+    ///
+    /// # Errors
+    /// Every [`Violation`] found; nothing is rewritten then.
+    pub fn apply(&self, stream: &Stream) -> Result<String, Vec<Violation>> {
+        let site = self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
+        let (mut edits, mut violations) = (Vec::new(), Vec::new());
+        for finding in discover(stream, &self.declared()) {
+            match self.target(site.as_ref(), &finding) {
+                Ok(Some((site, image, digest))) => edits.extend(place(&finding, site, &image, &digest)),
+                Ok(None) => {}
+                Err(reason) => violations.push(violation(stream, &finding, reason)),
+            }
+        }
+        if violations.is_empty() { Ok(stream.edited(&edits)) } else { Err(violations) }
+    }
+
+    /// Every place whose image is not locked, without rewriting anything.
+    pub fn violations(&self, stream: &Stream) -> Vec<Violation> {
+        self.apply(stream).err().unwrap_or_default()
+    }
+
+    fn declared(&self) -> Vec<Reference> {
+        self.declared.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// What a finding becomes; `None` when it stays as it is.
+    fn target<'s>(
+        &self,
+        site: Option<&'s Site>,
+        finding: &Finding,
+    ) -> Result<Option<(&'s Site, Reference, Digest)>, String> {
+        if site.is_some_and(|site| site.holds(&finding.text)) {
+            return Ok(None);
+        }
+        let image = finding.image.clone().map_err(|e| e.reason.to_owned())?;
+        let ignored = |(pattern, reason): &(String, String)| {
+            IgnoredImage { pattern: pattern.clone(), reason: reason.clone() }.matches(&image)
+        };
+        match (self.images.get(&image.to_string()), site) {
+            (Some(digest), Some(site)) => Ok(Some((site, image, *digest))),
+            (Some(_), None) => Ok(None),
+            (None, _) if self.ignored.iter().any(ignored) => Ok(None),
+            (None, _) => Err("it is not in the lock".to_owned()),
+        }
+    }
+}
+
+fn violation(stream: &Stream, finding: &Finding, reason: String) -> Violation {
+    Violation {
+        object: finding.title.clone(),
+        origin: stream.objects[finding.object].origin.clone(),
+        path: finding.path.to_string(),
+        image: finding.text.clone(),
+        reason,
+    }
+}
+
+/// The edits for one place. A scalar gets the digest. A group keeps its version: an operator joins the parts with a
+/// colon, which a digest would not survive, and the same tag is pushed.
+fn place(finding: &Finding, site: &Site, image: &Reference, digest: &Digest) -> Vec<Edit> {
+    let edit = |span, value| Edit { object: finding.object, span, value };
+    match &finding.shape {
+        Shape::Scalar { span, prefix } => vec![edit(*span, format!("{prefix}{}", site.pinned(image, digest)))],
+        Shape::Group { registry, repository, last } => {
+            let whole = site.repository(image);
+            let head = last.as_ref().and_then(|last| whole.strip_suffix(last.as_str())?.strip_suffix('/'));
+            match (head, registry) {
+                (Some(head), Some(registry)) => vec![edit(*registry, head.to_owned())],
+                (Some(head), None) => vec![edit(*repository, head.to_owned())],
+                (None, _) => vec![edit(*repository, whole)],
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewriting(images: &[&str]) -> Rewriting {
+        Rewriting {
+            registry: Some(("r:5000".into(), "m".into())),
+            images: images.iter().map(|i| (i.parse::<Reference>().unwrap().to_string(), Digest::of("x"))).collect(),
+            declared: vec!["quay.io/r:2".into()],
+            ignored: vec![("quay.io/ignored:*".into(), "never".into())],
+        }
+    }
+
+    const TEXT: &str = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: a:1 # note\n    args: [--x=quay.io/r:2]\n  - image: \"quay.io/ignored:7\"\n  - image: r:5000/m/already:1\n---\n\
+        apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  t: {repository: nvcr.io/nvidia, image: t, version: v2}\n  x: {registry: docker.io, repository: busybox, tag: v3}\n";
+
+    #[test]
+    fn exactly_the_places_change() {
+        let images = ["a:1", "quay.io/r:2", "nvcr.io/nvidia/t:v2", "busybox:v3"];
+        let rewritten = rewriting(&images).apply(&Stream::parse(TEXT).unwrap()).unwrap();
+        let digest = Digest::of("x");
+        let expected = TEXT
+            .replace("image: a:1 #", &format!("image: \"r:5000/m/docker.io/library/a@{digest}\" #"))
+            .replace("[--x=quay.io/r:2]", &format!("[\"--x=r:5000/m/quay.io/r@{digest}\"]"))
+            .replace("repository: nvcr.io/nvidia", "repository: \"r:5000/m/nvcr.io/nvidia\"")
+            .replace("registry: docker.io", "registry: \"r:5000/m/docker.io/library\"");
+        assert_eq!(rewritten, expected);
+        let again = rewriting(&images).apply(&Stream::parse(rewritten.clone()).unwrap()).unwrap();
+        assert_eq!(again, rewritten, "rewriting twice changes nothing");
+    }
+
+    #[test]
+    fn what_is_not_locked_is_refused_with_its_place() {
+        let violations = rewriting(&["a:1"]).apply(&Stream::parse(TEXT).unwrap()).unwrap_err();
+        let seen: Vec<_> = violations.iter().map(|v| format!("{} {} {}", v.object, v.path, v.image)).collect();
+        let expected = [
+            "Pod p spec.containers[0].args[0] quay.io/r:2",
+            "ClusterPolicy p spec.t nvcr.io/nvidia/t:v2",
+            "ClusterPolicy p spec.x docker.io/busybox:v3",
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(violations[0].origin.as_deref(), Some("c/templates/a.yaml"));
+    }
+}

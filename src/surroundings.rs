@@ -1,0 +1,58 @@
+//! The one reader of environment variables: what the process was started with, taken once. Must not interpret
+//! flags or files.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the process finds around it.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Every environment variable, for child processes.
+    pub variables: Vec<(OsString, OsString)>,
+    /// Where caches lie: `PLATCTL_CACHE_DIR`, else `$XDG_CACHE_HOME/platctl`, else `~/.cache/platctl`.
+    pub cache: PathBuf,
+    /// Docker's `config.json` with credentials for registries.
+    pub docker_config: Option<PathBuf>,
+    /// Addresses that stand in for others: `PLATCTL_MIRROR`, separated by commas.
+    pub mirrors: Vec<String>,
+    /// Certificate authorities to trust beside the system's: `PLATCTL_CA_FILE`.
+    pub ca_file: Option<PathBuf>,
+    /// Where a post-renderer finds its task: `PLATCTL_POST_RENDER`.
+    pub post_render: Option<PathBuf>,
+    /// `NO_COLOR` is set.
+    pub no_color: bool,
+    /// This program's own executable.
+    pub executable: PathBuf,
+}
+
+/// The variable that names a post-renderer's task.
+pub const POST_RENDER: &str = "PLATCTL_POST_RENDER";
+
+impl Surroundings {
+    /// Takes the process's surroundings.
+    #[allow(clippy::disallowed_methods)] // The one place that may.
+    pub fn take() -> Surroundings {
+        let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let get = |name: &str| {
+            let found = variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+            found.filter(|value| !value.is_empty())
+        };
+        let path = |name: &str| get(name).map(PathBuf::from);
+        let home = path("HOME").unwrap_or_else(|| PathBuf::from("/"));
+        let cache = path("PLATCTL_CACHE_DIR")
+            .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("platctl")))
+            .unwrap_or_else(|| home.join(".cache/platctl"));
+        let docker = path("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json");
+        let mirrors = get("PLATCTL_MIRROR").map(|m| m.to_string_lossy().into_owned()).unwrap_or_default();
+        Surroundings {
+            cache,
+            docker_config: docker.is_file().then_some(docker),
+            mirrors: mirrors.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
+            ca_file: path("PLATCTL_CA_FILE"),
+            post_render: path(POST_RENDER),
+            no_color: get("NO_COLOR").is_some(),
+            executable: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("platctl")),
+            variables,
+        }
+    }
+}

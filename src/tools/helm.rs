@@ -1,0 +1,132 @@
+//! helm: one method a command. Global state of the user (homes, plugins, repositories, variables) never reaches it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::kubectl::Cluster;
+use super::plugin;
+use super::process::{self, Call, CallError, Interrupt};
+use crate::surroundings::POST_RENDER;
+
+/// A helm executable in surroundings of its own.
+#[derive(Debug, Clone)]
+pub struct Helm {
+    /// The executable.
+    pub program: PathBuf,
+    /// A private folder for helm's homes, plugins and output.
+    pub home: PathBuf,
+    /// The variables this process was started with.
+    pub variables: Vec<(OsString, OsString)>,
+    /// Hears when the user wants to stop.
+    pub interrupt: Interrupt,
+}
+
+/// What `helm template` is asked for.
+#[derive(Debug, Clone)]
+pub struct TemplateRequest<'a> {
+    /// Name of the release.
+    pub release: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// The chart's archive.
+    pub chart: &'a Path,
+    /// Values, as JSON.
+    pub values: &'a [u8],
+    /// Version of Kubernetes.
+    pub kube_version: &'a str,
+    /// API versions that the cluster has beyond helm's own list.
+    pub api_versions: &'a [String],
+}
+
+/// What `helm upgrade --install` is asked for.
+#[derive(Debug, Clone)]
+pub struct UpgradeRequest<'a> {
+    /// Name of the release.
+    pub release: &'a str,
+    /// Its namespace, which exists.
+    pub namespace: &'a str,
+    /// The chart's archive.
+    pub chart: &'a Path,
+    /// Values, as JSON.
+    pub values: &'a [u8],
+    /// Labels of the release's record.
+    pub labels: &'a [(String, String)],
+    /// Wait for everything to be ready.
+    pub wait: bool,
+    /// How long at most.
+    pub timeout: Duration,
+    /// The post-renderer's task.
+    pub post_render: &'a Path,
+    /// The cluster.
+    pub cluster: &'a Cluster,
+}
+
+impl Helm {
+    /// Renders a chart, hooks and the files of `crds/` included, tests left out; touches no cluster.
+    ///
+    /// # Errors
+    /// [`CallError`] with helm's own word.
+    pub async fn template(&self, request: &TemplateRequest<'_>) -> Result<String, CallError> {
+        let mut args: Vec<String> = vec!["template".into(), request.release.into(), path(request.chart)];
+        args.extend(["--namespace", request.namespace, "--values", "-", "--kube-version", request.kube_version].map(String::from));
+        args.extend(["--include-crds", "--skip-tests", "--dry-run=client"].map(String::from));
+        for version in request.api_versions {
+            args.extend(["--api-versions".to_owned(), version.clone()]);
+        }
+        let values = with_newline(request.values);
+        let out = process::run(self.call(args, &values, Vec::new()), &self.interrupt).await?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// Installs or upgrades a release with exactly the values given.
+    ///
+    /// # Errors
+    /// [`CallError`] with helm's own word.
+    pub async fn upgrade(&self, request: &UpgradeRequest<'_>) -> Result<(), CallError> {
+        let labels: Vec<String> = request.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut args: Vec<String> = vec!["upgrade".into(), "--install".into(), request.release.into(), path(request.chart)];
+        args.extend(["--namespace", request.namespace, "--values", "-"].map(String::from));
+        args.extend(["--reset-values", "--server-side=true", "--skip-crds", "--hide-notes"].map(String::from));
+        args.push(if request.wait { "--wait=watcher" } else { "--wait=hookOnly" }.to_owned());
+        if request.wait {
+            args.push("--wait-for-jobs".to_owned());
+        }
+        args.push(format!("--timeout={}s", request.timeout.as_secs()));
+        args.push(format!("--labels={}", labels.join(",")));
+        args.push(format!("--post-renderer={}", plugin::NAME));
+        args.extend(request.cluster.helm_args());
+        let values = with_newline(request.values);
+        let task = vec![(POST_RENDER.into(), request.post_render.as_os_str().to_owned())];
+        process::run(self.call(args, &values, task), &self.interrupt).await.map(|_| ())
+    }
+
+    /// Where the post-renderer plugin belongs.
+    pub fn plugins(&self) -> PathBuf {
+        self.home.join("plugins")
+    }
+
+    fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
+        // What the user set for their own helm must not change what this one does.
+        let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("HELM_"));
+        let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
+        for (key, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
+            variables.push((key.into(), self.home.join(folder).into()));
+        }
+        variables.push(("HELM_PLUGINS".into(), self.plugins().into()));
+        for (key, value) in [("HELM_DRIVER", "secret"), ("HELM_BURST_LIMIT", "300"), ("HELM_QPS", "50"), ("NO_COLOR", "1")] {
+            variables.push((key.into(), value.into()));
+        }
+        variables.extend(extra);
+        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home }
+    }
+}
+
+/// helm drops a last line without a newline when its length is a multiple of 4096 (helm#32506).
+fn with_newline(values: &[u8]) -> Vec<u8> {
+    [values, b"\n"].concat()
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

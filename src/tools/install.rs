@@ -1,0 +1,127 @@
+//! Makes a tool's file executable: unpacked where its publisher packs it, beside the store it was checked into.
+//! Must not fetch anything.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::tool;
+use crate::files::{FileError, private_folder, sync_folder_of};
+use crate::lock::LockedTool;
+
+/// The largest executable that is unpacked.
+const MAX_EXECUTABLE: u64 = 1024 * 1024 * 1024;
+
+/// Why a tool could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The lock names a tool that this version does not know.
+    #[error("unknown tool `{0}` in the lock")]
+    Unknown(String),
+    /// The publisher's file does not hold the executable.
+    #[error("{url}: there is no `{member}` in it")]
+    NoMember {
+        /// Where the file came from.
+        url: String,
+        /// What was looked for.
+        member: String,
+    },
+}
+
+/// Installs a tool from its checked file into a private folder, once; returns the executable.
+///
+/// # Errors
+/// [`InstallError`]; nothing half-written is left in place then.
+pub fn install(file: &Path, locked: &LockedTool, folder: &Path) -> Result<PathBuf, InstallError> {
+    let folder = folder.join(format!("sha256-{}", locked.digest.hex()));
+    let executable = folder.join(&locked.name);
+    if executable.is_file() {
+        return Ok(executable);
+    }
+    let known = tool(&locked.name).ok_or_else(|| InstallError::Unknown(locked.name.clone()))?;
+    private_folder(&folder)?;
+    let beside = folder.join(format!(".{}.{}", locked.name, std::process::id()));
+    let source = File::open(file).map_err(FileError::at("read", file))?;
+    match known.member(&locked.platform) {
+        None => write_executable(&beside, source).map_err(FileError::at("install", &beside))?,
+        Some(member) => {
+            let found = unpack(source, &member, &beside).map_err(FileError::at("unpack", file))?;
+            if !found {
+                return Err(InstallError::NoMember { url: locked.url.clone(), member });
+            }
+        }
+    }
+    fs::rename(&beside, &executable).map_err(FileError::at("install", &executable))?;
+    sync_folder_of(&executable)?;
+    Ok(executable)
+}
+
+fn unpack(source: File, member: &str, to: &Path) -> io::Result<bool> {
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(source)));
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if entry.path_bytes().as_ref() == member.as_bytes() && entry.header().entry_type().is_file() {
+            write_executable(to, entry)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn write_executable(path: &Path, source: impl Read) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(path)?;
+    io::copy(&mut source.take(MAX_EXECUTABLE), &mut file)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn locked(name: &str) -> LockedTool {
+        LockedTool {
+            name: name.into(),
+            version: "1.0.0".into(),
+            platform: "linux/amd64".parse().unwrap(),
+            url: "https://example.org/x".into(),
+            digest: Digest::of("x"),
+        }
+    }
+
+    fn packed(member: &str) -> Vec<u8> {
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        builder.append_data(&mut header, member, &b"#!/x"[..]).unwrap();
+        builder.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn packed_and_plain_tools_become_executables() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("download");
+        for (name, bytes) in [("helm", packed("linux-amd64/helm")), ("kubectl", b"#!/x".to_vec())] {
+            fs::write(&file, bytes).unwrap();
+            let executable = install(&file, &locked(name), &dir.path().join(name)).unwrap();
+            assert_eq!(fs::read(&executable).unwrap(), b"#!/x");
+            assert_eq!(fs::metadata(&executable).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+
+    #[test]
+    fn an_archive_without_the_executable_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("download");
+        fs::write(&file, packed("linux-arm64/helm")).unwrap();
+        let error = install(&file, &locked("helm"), dir.path()).unwrap_err();
+        assert_eq!(error.to_string(), "https://example.org/x: there is no `linux-amd64/helm` in it");
+        fs::write(&file, "not gzip").unwrap();
+        assert!(install(&file, &locked("helm"), dir.path()).is_err());
+    }
+}

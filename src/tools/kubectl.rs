@@ -1,0 +1,122 @@
+//! kubectl: one method a command, for everything in a cluster that is not helm's.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::process::{self, Call, CallError, Interrupt};
+
+/// Who owns the fields this program applies itself.
+const FIELD_MANAGER: &str = "platctl";
+
+/// Which cluster to talk to; what is not named is kubectl's own default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it.
+    pub context: Option<String>,
+}
+
+impl Cluster {
+    fn kubectl_args(&self) -> Vec<String> {
+        self.args("--context")
+    }
+
+    pub(super) fn helm_args(&self) -> Vec<String> {
+        self.args("--kube-context")
+    }
+
+    fn args(&self, context_flag: &str) -> Vec<String> {
+        let kubeconfig = self.kubeconfig.as_ref().map(|path| format!("--kubeconfig={}", path.display()));
+        let context = self.context.as_ref().map(|context| format!("{context_flag}={context}"));
+        kubeconfig.into_iter().chain(context).collect()
+    }
+}
+
+/// A kubectl executable and the cluster it talks to.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    /// The executable.
+    pub program: PathBuf,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// A private folder for its output and cache.
+    pub home: PathBuf,
+    /// The variables this process was started with.
+    pub variables: Vec<(OsString, OsString)>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// Hears when the user wants to stop.
+    pub interrupt: Interrupt,
+}
+
+impl Kubectl {
+    /// helm's records in all namespaces as a table without header: namespace, name, …, labels. The API server sends
+    /// metadata only.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn release_records(&self) -> Result<String, CallError> {
+        self.text(&["get", "secrets", "--all-namespaces", "--selector=owner=helm", "--show-labels", "--no-headers"]).await
+    }
+
+    /// The cluster's identity: the uid of the namespace `kube-system`.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn cluster_uid(&self) -> Result<String, CallError> {
+        Ok(self.text(&["get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}"]).await?.trim().to_owned())
+    }
+
+    /// Applies objects on the server; conflicts with other field managers are errors unless `force` is set.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn apply(&self, objects: &str, force: bool) -> Result<(), CallError> {
+        let mut args = vec!["apply".to_owned(), "--server-side".to_owned(), format!("--field-manager={FIELD_MANAGER}")];
+        if force {
+            args.push("--force-conflicts".to_owned());
+        }
+        args.push("--filename=-".to_owned());
+        self.run(args, Some(objects.as_bytes())).await.map(|_| ())
+    }
+
+    /// Waits until custom resource definitions are served.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn wait_established(&self, crds: &[String]) -> Result<(), CallError> {
+        let mut args = vec!["wait".to_owned(), "--for=condition=Established".to_owned(), "--timeout=60s".to_owned()];
+        args.extend(crds.iter().map(|name| format!("customresourcedefinition/{name}")));
+        self.run(args, None).await.map(|_| ())
+    }
+
+    /// What stands in the way of a release's pods, as lines for people: pods that are not ready and why.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn pods(&self, namespace: &str, release: &str) -> Result<serde_json::Value, CallError> {
+        let selector = format!("--selector=app.kubernetes.io/instance={release}");
+        let namespace = format!("--namespace={namespace}");
+        let out = self.text(&["get", "pods", &namespace, &selector, "--output=json"]).await?;
+        Ok(serde_json::from_str(&out).unwrap_or_default())
+    }
+
+    async fn text(&self, args: &[&str]) -> Result<String, CallError> {
+        let out = self.run(args.iter().map(|arg| (*arg).to_owned()).collect(), None).await?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    async fn run(&self, mut args: Vec<String>, stdin: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+        if args[0] != "wait" {
+            args.push(format!("--request-timeout={}s", self.request_timeout.as_secs()));
+        }
+        args.extend(self.cluster.kubectl_args());
+        let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("KUBECTL_"));
+        let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
+        variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
+        let call = Call { program: &self.program, args, variables, stdin, output_folder: &self.home };
+        process::run(call, &self.interrupt).await
+    }
+}

@@ -1,0 +1,16 @@
+//! The external programs: which ones, where their files come from, and the only place that starts a process.
+//! Must not know plans or definitions; each method is one command.
+
+mod catalog;
+mod helm;
+mod install;
+mod kubectl;
+mod plugin;
+mod process;
+
+pub use catalog::{Tool, tool};
+pub use helm::{Helm, TemplateRequest, UpgradeRequest};
+pub use install::{InstallError, install};
+pub use kubectl::{Cluster, Kubectl};
+pub use plugin::write_post_renderer;
+pub use process::{CallError, Interrupt, Interrupter};

@@ -1,0 +1,246 @@
+//! Starts processes and waits for them. A child gets a process group of its own, so that Ctrl-C in a terminal
+//! reaches this program alone, which passes it on once and waits.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+
+/// The most of a child's error output that is kept: its end.
+const MAX_STDERR: usize = 64 * 1024;
+
+/// One command to run.
+#[derive(Debug, Clone)]
+pub(super) struct Call<'a> {
+    pub program: &'a Path,
+    pub args: Vec<String>,
+    pub variables: Vec<(OsString, OsString)>,
+    pub stdin: Option<&'a [u8]>,
+    /// Folder for the child's output. It goes to files, not pipes, so that a child outlives this process without
+    /// being killed by its own next line of output.
+    pub output_folder: &'a Path,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It could not be started or watched.
+    #[error("cannot run {}", program.display())]
+    NotRun {
+        /// The executable.
+        program: PathBuf,
+        /// The system's own word.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It ran and failed.
+    #[error("{command}: {status}")]
+    Failed {
+        /// The command as one would paste it; never holds values or secrets.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it wrote to its error output.
+        stderr: String,
+        /// It was told to stop.
+        interrupted: bool,
+    },
+}
+
+impl CallError {
+    /// The command's own word; empty when it never ran.
+    pub fn stderr(&self) -> &str {
+        match self {
+            CallError::NotRun { .. } => "",
+            CallError::Failed { stderr, .. } => stderr,
+        }
+    }
+
+    /// Whether it was told to stop.
+    pub fn interrupted(&self) -> bool {
+        matches!(self, CallError::Failed { interrupted: true, .. })
+    }
+}
+
+/// Tells everything that waits that the user wants to stop.
+#[derive(Debug, Clone)]
+pub struct Interrupter(watch::Sender<bool>);
+
+/// Knows whether the user wants to stop.
+#[derive(Debug, Clone)]
+pub struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    /// A pair: one to say it, one to hear it.
+    pub fn pair() -> (Interrupter, Interrupt) {
+        let (sender, receiver) = watch::channel(false);
+        (Interrupter(sender), Interrupt(receiver))
+    }
+
+    /// Whether it was said.
+    pub fn said(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is said; for ever, if never.
+    pub async fn wait(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|said| *said).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Interrupter {
+    /// Says that the user wants to stop.
+    pub fn say(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Runs a command to its end; its standard output is returned.
+pub(super) async fn run(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>, CallError> {
+    let not_run = |source| CallError::NotRun { program: call.program.to_owned(), source };
+    let (mut out, mut err) = (anonymous(call.output_folder).map_err(not_run)?, anonymous(call.output_folder).map_err(not_run)?);
+    let (status, interrupted) = start_and_wait(&call, &out, &err, interrupt).await.map_err(not_run)?;
+    let stderr = tail(&mut err).map_err(not_run)?;
+    if !status.success() {
+        return Err(CallError::Failed { command: pasteable(&call), status: describe(status), stderr, interrupted });
+    }
+    let mut stdout = Vec::new();
+    out.rewind().and_then(|()| out.read_to_end(&mut stdout)).map_err(not_run)?;
+    Ok(stdout)
+}
+
+#[allow(clippy::disallowed_methods)] // The one place that may start a process.
+async fn start_and_wait(
+    call: &Call<'_>,
+    out: &File,
+    err: &File,
+    interrupt: &Interrupt,
+) -> std::io::Result<(ExitStatus, bool)> {
+    let mut command = tokio::process::Command::new(call.program);
+    command
+        .args(&call.args)
+        .env_clear()
+        .envs(call.variables.iter().map(|(key, value)| (key, value)))
+        .stdin(if call.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(out.try_clone()?)
+        .stderr(err.try_clone()?)
+        .process_group(0);
+    let mut child = command.spawn()?;
+    let pid = child.id();
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let (Some(mut pipe), Some(bytes)) = (stdin, call.stdin) {
+            // A child that ends early closes the pipe; its exit status says why.
+            let _ = pipe.write_all(bytes).await;
+            let _ = pipe.shutdown().await;
+        }
+    };
+    let wait = async {
+        tokio::select! {
+            status = child.wait() => Ok((status?, false)),
+            () = interrupt.wait() => {
+                signal(pid);
+                Ok((child.wait().await?, true))
+            }
+        }
+    };
+    let ((), result) = tokio::join!(feed, wait);
+    result
+}
+
+/// Asks the child, once, to end what it does.
+fn signal(pid: Option<u32>) {
+    let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, Signal::INT);
+    }
+}
+
+/// A file without a name: nobody else can open it, and it is gone with its last holder.
+fn anonymous(folder: &Path) -> std::io::Result<File> {
+    tempfile::tempfile_in(folder)
+}
+
+fn tail(file: &mut File) -> std::io::Result<String> {
+    let length = file.metadata()?.len();
+    file.seek(std::io::SeekFrom::Start(length.saturating_sub(MAX_STDERR as u64)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "ended without a status".to_owned(),
+    }
+}
+
+/// The command as a shell would take it.
+fn pasteable(call: &Call<'_>) -> String {
+    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
+    let mut text = call.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for arg in &call.args {
+        text.push(' ');
+        if plain(arg) { text.push_str(arg) } else { text.push_str(&format!("'{}'", arg.replace('\'', "'\\''"))) }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call<'a>(script: &str, stdin: Option<&'a [u8]>, folder: &'a Path) -> Call<'a> {
+        let args = vec!["-c".to_owned(), script.to_owned()];
+        let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        Call { program: Path::new("/bin/sh"), args, variables, stdin, output_folder: folder }
+    }
+
+    #[tokio::test]
+    async fn input_goes_in_and_output_comes_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_say, interrupt) = Interrupt::pair();
+        let out = run(call("cat; echo $HOME", Some(b"hello "), folder.path()), &interrupt).await.unwrap();
+        assert_eq!(out, b"hello \n");
+        let big = vec![b'x'; 3_000_000];
+        assert_eq!(run(call("cat", Some(&big), folder.path()), &interrupt).await.unwrap().len(), big.len());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_command_status_and_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_say, interrupt) = Interrupt::pair();
+        let error = run(call("echo why >&2; exit 3", None, folder.path()), &interrupt).await.unwrap_err();
+        assert_eq!(error.to_string(), "sh -c 'echo why >&2; exit 3': exit status 3");
+        assert_eq!(error.stderr(), "why\n");
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_reaches_the_child_once_and_it_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (say, interrupt) = Interrupt::pair();
+        let script = "n=0; trap 'n=$((n+1))' INT; i=0; while [ $i -lt 8 ]; do sleep 0.1; i=$((i+1)); done; echo got $n >&2; exit 5";
+        let running = run(call(script, None, folder.path()), &interrupt);
+        let saying = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            say.say();
+            say.say();
+        };
+        let (result, ()) = tokio::join!(running, saying);
+        let error = result.unwrap_err();
+        assert!(error.interrupted());
+        assert_eq!(error.stderr(), "got 1\n");
+    }
+}
