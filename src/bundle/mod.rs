@@ -1,18 +1,37 @@
 //! The bundle: an OCI image layout in one plain tar that depends on nothing but its contents. Written in one go with
 //! blobs at known places, and read in place. Must not know what an environment means or reach the cluster.
 
+mod artifacts;
+mod assemble;
 mod contents;
+mod damage;
+mod entry;
 mod error;
 mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod gather;
+mod index;
 mod info;
+mod open;
+mod partial;
+mod place;
 mod read;
+mod resume;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod verify;
+mod walk;
 mod write;
 
+pub use assemble::{Layout, Totals};
 pub use contents::{Chart, Contents, Image, Tool};
-pub use error::{Damage, Error};
+pub use damage::Damage;
+pub use error::Error;
 pub use event::Event;
-pub use gather::{Layout, Totals, gather};
+pub use gather::gather;
 pub use info::{ChartInfo, ImageInfo, ManifestInfo, ToolInfo};
-pub use read::{BlobReader, Bundle, Verified};
+pub use read::{BlobReader, Bundle};
+pub use verify::Verified;
 pub use write::{Written, write};

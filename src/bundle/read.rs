@@ -1,30 +1,50 @@
-//! An open bundle: everything is read where it lies, and hashed.
+//! An open bundle: everything is read where it lies, and hashed before it is believed.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{ChartInfo, Damage, Error, Event, ImageInfo, ToolInfo};
-use crate::digest::Digest;
-use crate::files::Store;
+use super::open::{self, Found};
+use super::place::Place;
+use super::walk::{Holding, walk};
+use super::{ChartInfo, Damage, Error, ImageInfo, ToolInfo, Totals};
+use crate::digest::{Digest, Hasher};
+use crate::files::{FileError, Store};
 use crate::layout::Descriptor;
+
+/// What is read into memory is no longer.
+const LARGEST: u64 = 256 << 20;
 
 /// A bundle that was opened. Several threads may read at once.
 #[derive(Debug)]
-pub struct Bundle {}
+pub struct Bundle {
+    pub(super) blobs: Blobs,
+    pub(super) holding: Holding,
+    platctl: ToolInfo,
+    definition: Descriptor,
+}
 
-/// Reads one blob; fails at its end when digest or size is wrong.
-#[derive(Debug)]
-pub struct BlobReader {}
+/// The file and where its blobs lie.
+pub(super) struct Blobs {
+    pub file: Arc<File>,
+    pub path: PathBuf,
+    pub size: u64,
+    pub found: Found,
+}
 
-/// What a check of all blobs found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// Entries hashed.
-    pub entries: usize,
-    /// Bytes hashed.
-    pub bytes: u64,
-    /// Those that are not what the index promises.
-    pub damaged: Vec<Damage>,
+/// Reads one blob and hashes it. Its last bytes are given out only when digest and size are right: else reading them
+/// fails with [`Damage`] inside the error.
+pub struct BlobReader {
+    file: Arc<File>,
+    place: Place,
+    done: u64,
+    /// None once the blob was compared.
+    hasher: Option<Hasher>,
+    expected: Digest,
+    entry: String,
+    needed_by: Vec<String>,
 }
 
 impl Bundle {
@@ -33,33 +53,43 @@ impl Bundle {
     /// # Errors
     /// [`Error`] naming the entry that is missing, cut short, unknown or not as platctl writes it.
     pub fn open(path: &Path) -> Result<Bundle, Error> {
-        let _ = path;
-        todo!()
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        let (facts, file) = opened.map_err(FileError::at("read", path))?;
+        if !facts.is_file() {
+            return Err(Error::NoBundle { path: path.to_owned(), problem: "it is no file".to_owned() });
+        }
+        let found = open::find(&file, path, facts.len())?;
+        let blobs = Blobs { file: Arc::new(file), path: path.to_owned(), size: facts.len(), found };
+        let mut holding = walk(&blobs)?;
+        let lacks = |what: &str| Error::Index { problem: format!("it has no {what}") };
+        let platctl = holding.platctl.take().ok_or_else(|| lacks("platctl"))?;
+        let definition = holding.definition.take().ok_or_else(|| lacks("definition"))?;
+        Ok(Bundle { blobs, holding, platctl, definition })
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.blobs.path
     }
 
     /// The bytes of `index.json`, which a signature is over.
     pub fn index(&self) -> &[u8] {
-        todo!()
+        &self.blobs.found.index
     }
 
     /// The digest of `index.json`, which names the bundle.
     pub fn index_digest(&self) -> Digest {
-        todo!()
+        Digest::of(self.index())
     }
 
     /// Size of the file.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.blobs.size
     }
 
     /// The environment it is for.
     pub fn environment(&self) -> &str {
-        todo!()
+        &self.holding.environment
     }
 
     /// The definition's files, a plain tar.
@@ -67,50 +97,54 @@ impl Bundle {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn definition(&self) -> Result<Vec<u8>, Error> {
-        todo!()
+        self.read(&self.definition)
     }
 
     /// The charts, sorted by name and version.
     pub fn charts(&self) -> &[ChartInfo] {
-        todo!()
+        &self.holding.charts
     }
 
-    /// The tools, sorted.
+    /// The tools, sorted by name, version and platform.
     pub fn tools(&self) -> &[ToolInfo] {
-        todo!()
+        &self.holding.tools
     }
 
     /// The platctl binary.
     pub fn platctl(&self) -> &ToolInfo {
-        todo!()
+        &self.platctl
     }
 
     /// The images, sorted by reference.
     pub fn images(&self) -> &[ImageInfo] {
-        todo!()
+        &self.holding.images
     }
 
     /// How much it holds.
-    pub fn totals(&self) -> super::Totals {
-        todo!()
+    pub fn totals(&self) -> Totals {
+        Totals { bytes: self.size(), ..Totals::of(self.charts().len(), self.images()) }
     }
 
     /// A blob's bytes, checked. Meant for what is small.
     ///
     /// # Errors
-    /// [`Error::Damaged`], or that there is no such blob.
+    /// [`Error::Damaged`], or that there is no such blob, or that it is too large for memory.
     pub fn read(&self, blob: &Descriptor) -> Result<Vec<u8>, Error> {
-        let _ = blob;
-        todo!()
+        self.blobs.read(blob, self.needed_by(&blob.digest))
     }
 
     /// Copies a blob into the store, checked; what is there already is left.
     ///
     /// # Errors
-    /// [`Error::Damaged`], or that there is no such blob.
+    /// [`Error::Damaged`], or that there is no such blob, or that the disk refuses.
     pub fn extract(&self, blob: &Descriptor, store: &Store) -> Result<PathBuf, Error> {
-        let _ = (blob, store);
-        todo!()
+        if let Some(path) = store.get_checked(&blob.digest)? {
+            return Ok(path);
+        }
+        let reader = self.reader(blob)?;
+        let entry = reader.entry.clone();
+        let put = store.put(&entry, Some(&blob.digest), reader);
+        Ok(put.map_err(|error| Error::storing(self.path(), error))?.1)
     }
 
     /// A reader of a blob that hashes and fails at the end when digest or size is wrong.
@@ -118,23 +152,84 @@ impl Bundle {
     /// # Errors
     /// That there is no such blob.
     pub fn reader(&self, blob: &Descriptor) -> Result<BlobReader, Error> {
-        let _ = blob;
-        todo!()
+        self.blobs.reader(blob, self.needed_by(&blob.digest))
     }
 
-    /// Hashes every blob, with as many threads as there are cores.
-    ///
-    /// # Errors
-    /// Only what keeps it from reading; damage is in the answer.
-    pub fn verify(&self, events: &(dyn Fn(Event) + Send + Sync)) -> Result<Verified, Error> {
-        let _ = events;
-        todo!()
+    pub(super) fn needed_by(&self, digest: &Digest) -> Vec<String> {
+        self.holding.needed_by.get(digest).cloned().unwrap_or_default()
     }
 }
 
-impl io::Read for BlobReader {
+impl Blobs {
+    pub fn read(&self, blob: &Descriptor, needed_by: Vec<String>) -> Result<Vec<u8>, Error> {
+        let mut reader = self.reader(blob, needed_by)?;
+        if blob.size > LARGEST {
+            let problem = format!("it has {} bytes, too many to be read at once", blob.size);
+            return Err(Error::Entry { entry: reader.entry, offset: reader.place.offset, problem });
+        }
+        let mut bytes = Vec::with_capacity(blob.size as usize);
+        reader.read_to_end(&mut bytes).map_err(|error| Error::reading(&self.path, error))?;
+        Ok(bytes)
+    }
+
+    fn reader(&self, blob: &Descriptor, needed_by: Vec<String>) -> Result<BlobReader, Error> {
+        let entry = self.found.entry(&blob.digest);
+        match self.found.place(&blob.digest) {
+            None => Err(Error::Missing { entry, needed_by }),
+            Some(place) if place.size != blob.size => {
+                Err(Error::Size { entry, expected: blob.size, actual: place.size, needed_by })
+            }
+            Some(place) => {
+                let (file, hasher) = (self.file.clone(), Some(Hasher::default()));
+                Ok(BlobReader { file, place, done: 0, hasher, expected: blob.digest, entry, needed_by })
+            }
+        }
+    }
+}
+
+impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let _ = buffer;
-        todo!()
+        let left = self.place.size - self.done;
+        let step = (buffer.len() as u64).min(left) as usize;
+        if step == 0 && left > 0 {
+            return Ok(0);
+        }
+        let n = self.file.read_at(&mut buffer[..step], self.place.offset + self.done)?;
+        if n == 0 && left > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the bundle became shorter"));
+        }
+        self.done += n as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..n]);
+        }
+        if self.done == self.place.size
+            && let Some(hasher) = self.hasher.take()
+        {
+            self.compare(hasher.finish())?;
+        }
+        Ok(n)
+    }
+}
+
+impl BlobReader {
+    fn compare(&self, actual: Digest) -> io::Result<()> {
+        if actual == self.expected {
+            return Ok(());
+        }
+        let (entry, needed_by) = (self.entry.clone(), self.needed_by.clone());
+        let damage = Damage { entry, expected: self.expected, actual, needed_by };
+        Err(io::Error::new(io::ErrorKind::InvalidData, damage))
+    }
+}
+
+impl std::fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} of {} bytes)", self.entry, self.done, self.place.size)
+    }
+}
+
+impl std::fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} blobs)", self.path.display(), self.found.blobs.len())
     }
 }

@@ -1,10 +1,21 @@
-//! Writes a bundle at known offsets, blobs in parallel, resuming what an interrupted run left.
+//! Writes a bundle: what is known at once, the blobs in parallel at their places, then the file under its name.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::partial::Partial;
+use super::resume::missing;
+use super::transfer::{Target, transfer};
 use super::{Error, Event, Layout};
 use crate::digest::Digest;
-use crate::net::Client;
+use crate::net::{Budget, Client};
 
 /// A bundle that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +43,83 @@ pub async fn write(
     downloads: usize,
     events: &(dyn Fn(Event) + Send + Sync),
 ) -> Result<Written, Error> {
-    let _ = (layout, output, client, downloads, events);
-    todo!()
+    events(Event::Planned(layout.totals()));
+    let all: u64 = layout.streamed().map(|(entry, _)| entry.place.size).sum();
+    let (partial, missing) = blocking(|| {
+        let partial = Partial::open(output)?;
+        partial.check_space(layout.size)?;
+        let missing = missing(layout, &partial.file);
+        partial.reserve(layout.size)?;
+        partial.write_known(layout)?;
+        Ok::<_, Error>((partial, missing))
+    })?;
+    let fetched: u64 = missing.iter().map(|(entry, _)| entry.place.size).sum();
+    let resumed = all - fetched;
+    if resumed > 0 {
+        events(Event::Resumed { bytes: resumed });
+    }
+    let written = Arc::new(AtomicU64::new(0));
+    let target = Target { file: partial.file.clone(), path: &partial.path, written: written.clone(), events };
+    let flusher = Flusher::start(partial.file.clone(), written);
+    let budget = Arc::new(Budget::new(downloads));
+    let client = client.within(&budget);
+    stream::iter(&missing)
+        .map(|(entry, blob)| transfer(&target, &client, &budget, entry, blob))
+        .buffer_unordered(downloads.max(1))
+        .try_collect::<()>()
+        .await?;
+    events(Event::Syncing);
+    drop(flusher);
+    drop(target);
+    let path = blocking(|| partial.finish())?;
+    Ok(Written { path, index_digest: layout.index_digest(), bytes: layout.size, fetched, resumed })
+}
+
+/// Does something that keeps the disk busy, without keeping other tasks waiting where that can be avoided.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// Brings what was written to the disk while more is being fetched, so that little is left for the end.
+struct Flusher {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Flusher {
+    const EVERY: u64 = 128 << 20;
+    const LOOK: Duration = Duration::from_millis(100);
+
+    fn start(file: Arc<File>, written: Arc<AtomicU64>) -> Flusher {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut flushed = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let now = written.load(Ordering::Relaxed);
+                if now - flushed >= Self::EVERY {
+                    flushed = now;
+                    // A failure comes again when the whole file is synced.
+                    let _ = file.sync_data();
+                } else {
+                    std::thread::park_timeout(Self::LOOK);
+                }
+            }
+        });
+        Flusher { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It only syncs; there is nothing to hear from it.
+            let _ = thread.join();
+        }
+    }
 }

@@ -173,7 +173,10 @@ impl Loader<'_> {
             .ok_or_else(|| Problem::in_file(&path, "no such file: every folder of a tier is a release"))?;
         let file = release::typed(sources, &node, folder)?;
         if !dns_label(name, 53) {
-            return Err(Problem::in_file(folder, "helm wants release names of at most 53 lowercase letters, digits and dashes"));
+            return Err(Problem::in_file(
+                folder,
+                "helm wants release names of at most 53 lowercase letters, digits and dashes",
+            ));
         }
         let values = self.values(sources, folder, name, &file)?;
         let ReleaseFile { chart, chart_span, namespace, needs, wait, timeout, extra_images, ignored_images } = file;
@@ -195,13 +198,7 @@ impl Loader<'_> {
     }
 
     /// The release's own values, evaluated, with the environments' plain ones laid over them.
-    fn values(
-        &mut self,
-        sources: &mut Sources,
-        folder: &str,
-        name: &str,
-        file: &ReleaseFile,
-    ) -> Result<Node, Problem> {
+    fn values(&mut self, sources: &mut Sources, folder: &str, name: &str, file: &ReleaseFile) -> Result<Node, Problem> {
         let own = read_optional(self.tree, sources, &format!("{folder}/values.yaml"))?;
         let own = own.unwrap_or(Node::new(Value::Map(Map::default()), Span::default()));
         let mut context = Context::new();
@@ -284,7 +281,8 @@ fn reaches(known: &BTreeMap<&str, &Release>, from: &str, to: &str, steps: usize)
 mod tests {
     use super::*;
 
-    const ENVIRONMENT: &str = "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n";
+    const ENVIRONMENT: &str =
+        "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n";
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let mut tree = Tree::default();
@@ -309,7 +307,10 @@ mod tests {
         let definition = Definition::load(
             &tree(&[
                 ("templates/apps/a/release.yaml", &release("needs: [z]\n")),
-                ("templates/apps/a/values.yaml", "host: \"{{ release.name }}.{{ values.domain }}.{{ environment.name }}\"\nsize: 1\n"),
+                (
+                    "templates/apps/a/values.yaml",
+                    "host: \"{{ release.name }}.{{ values.domain }}.{{ environment.name }}\"\nsize: 1\n",
+                ),
                 ("environments/prod/releases/a.yaml", "size: 2\n"),
                 ("templates/infra/z/release.yaml", &release("")),
             ]),

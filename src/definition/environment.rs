@@ -128,7 +128,9 @@ pub(super) fn check_api_version(fields: &mut Fields) -> Result<(), Problem> {
     let span = fields.need("apiVersion")?.span;
     match fields.need_string("apiVersion")? {
         API_VERSION => Ok(()),
-        other => Err(fields.problem(format!("unknown apiVersion `{other}`"), span).help(format!("write {API_VERSION}"))),
+        other => {
+            Err(fields.problem(format!("unknown apiVersion `{other}`"), span).help(format!("write {API_VERSION}")))
+        }
     }
 }
 
@@ -324,7 +326,9 @@ pub(super) fn duration_field(fields: &mut Fields, key: &'static str) -> Result<O
     let text = fields.text(node, key)?;
     match duration::parse(text) {
         Some(duration) => Ok(Some(duration)),
-        None => Err(fields.problem(format!("`{text}` is no duration"), node.span).help("write it as 90s, 10m or 1h30m")),
+        None => {
+            Err(fields.problem(format!("`{text}` is no duration"), node.span).help("write it as 90s, 10m or 1h30m"))
+        }
     }
 }
 
@@ -361,7 +365,10 @@ mod tests {
         assert_eq!(registry.site.address, "r:5000");
         assert!(!environment.releases["x"].0);
         assert_eq!(environment.cluster.uid.as_deref(), Some("u"));
-        assert_eq!(values.get("mlflow").unwrap().to_json(), serde_json::json!({"host": "mlflow.ml.internal", "size": 1}));
+        assert_eq!(
+            values.get("mlflow").unwrap().to_json(),
+            serde_json::json!({"host": "mlflow.ml.internal", "size": 1})
+        );
     }
 
     #[test]
@@ -372,12 +379,27 @@ mod tests {
             (&format!("{api}extends: nope\n"), "environments/e/environment.yaml:2:10: no environment `nope`"),
             (&format!("{api}extends: e\n"), "environments/e/environment.yaml:2:10: environment `e` extends itself"),
             (&format!("{BASE}nods: []\n"), "environments/e/environment.yaml:5:1: unknown key `nods`"),
-            (&format!("{BASE}timeouts: {{release: 10}}\n"), "environments/e/environment.yaml:5:21: `release` must be a string"),
-            (&format!("{BASE}timeouts: {{release: \"10\"}}\n"), "environments/e/environment.yaml:5:21: `10` is no duration"),
+            (
+                &format!("{BASE}timeouts: {{release: 10}}\n"),
+                "environments/e/environment.yaml:5:21: `release` must be a string",
+            ),
+            (
+                &format!("{BASE}timeouts: {{release: \"10\"}}\n"),
+                "environments/e/environment.yaml:5:21: `10` is no duration",
+            ),
             (&format!("{BASE}platforms: [amd64]\n"), "environments/e/environment.yaml:5:13: not a platform"),
-            (&format!("{BASE}releases: {{x: maybe}}\n"), "environments/e/environment.yaml:5:15: `x` must be true or false"),
-            (&format!("{api}kubeVersion: 1.34\n"), "environments/e/environment.yaml:2:14: `kubeVersion` must be a string"),
-            (&format!("{api}kubeVersion: \"1.34\"\n"), "environments/e/environment.yaml:2:14: `1.34` is no Kubernetes version"),
+            (
+                &format!("{BASE}releases: {{x: maybe}}\n"),
+                "environments/e/environment.yaml:5:15: `x` must be true or false",
+            ),
+            (
+                &format!("{api}kubeVersion: 1.34\n"),
+                "environments/e/environment.yaml:2:14: `kubeVersion` must be a string",
+            ),
+            (
+                &format!("{api}kubeVersion: \"1.34\"\n"),
+                "environments/e/environment.yaml:2:14: `1.34` is no Kubernetes version",
+            ),
         ] {
             let problem = load_with(&[("e/environment.yaml", text)], "e").unwrap_err();
             assert!(problem.to_string().starts_with(expected), "{problem}");

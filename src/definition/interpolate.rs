@@ -67,9 +67,8 @@ fn order(sources: &Sources, leaves: &BTreeMap<Path, (String, Span)>) -> Result<V
     let mut ordered = Vec::new();
     let mut state = BTreeMap::new();
     for path in leaves.keys() {
-        visit(path, &needs, &mut state, &mut ordered).map_err(|at| {
-            Problem::new(format!("`{}` refers to itself", at.join("."))).at(sources, leaves[at].1)
-        })?;
+        visit(path, &needs, &mut state, &mut ordered)
+            .map_err(|at| Problem::new(format!("`{}` refers to itself", at.join("."))).at(sources, leaves[at].1))?;
     }
     Ok(ordered)
 }
@@ -195,6 +194,9 @@ mod tests {
     #[test]
     fn paths_are_found_in_expressions() {
         let expected: Vec<Path> = vec![vec!["a".into(), "b".into()], vec!["c".into(), "0".into()], vec![]];
-        assert_eq!(names("{{ values.a?.b ~ values['c'][0] }} {{ myvalues.x }} {{ values }} {{ x.values.y }}"), expected);
+        assert_eq!(
+            names("{{ values.a?.b ~ values['c'][0] }} {{ myvalues.x }} {{ values }} {{ x.values.y }}"),
+            expected
+        );
     }
 }

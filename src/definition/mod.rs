@@ -16,8 +16,8 @@ mod tree;
 use crate::yaml::Problem;
 
 pub use desired::{Definition, Release, Tier};
-pub use environment::{Cluster, Concurrency, Environment, RegistryMode, Registry, Timeouts, Tools};
-pub use pack::{OwnChart, chart_name_and_version};
+pub use environment::{Cluster, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
+pub use pack::{OwnChart, chart_yaml};
 pub use release::{ChartSource, IgnoredImage};
 pub use tree::{LOCK_PATH, Tree, TreeError};
 

@@ -1,13 +1,18 @@
 //! Packs a chart folder of the definition into the archive Helm reads: sorted, with fixed times and modes, so that
 //! the same files give the same digest. Must not resolve anything: dependencies come vendored in `charts/`.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
 
 use super::Tree;
 use crate::digest::Digest;
 use crate::yaml::{self, Fields, Problem, Sources};
+
+/// The largest Chart.yaml that is read.
+const MAX_CHART_YAML: u64 = 5 * 1024 * 1024;
 
 /// A chart that is part of the definition, packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +35,9 @@ impl OwnChart {
     pub fn pack(tree: &Tree, folder: &str) -> Result<OwnChart, Problem> {
         let path = format!("{folder}/Chart.yaml");
         let Some(chart_yaml) = tree.get(&path) else {
-            return Err(Problem::in_file(path, "no such file").help("`chart: {path: …}` names a folder with a Chart.yaml"));
+            return Err(
+                Problem::in_file(path, "no such file").help("`chart: {path: …}` names a folder with a Chart.yaml")
+            );
         };
         let (name, version) = chart_name_and_version(&path, chart_yaml)?;
         let bytes = archive(&name, tree.below(folder)).map_err(|e| Problem::in_file(folder, e.to_string()))?;
@@ -40,10 +47,7 @@ impl OwnChart {
 }
 
 /// The name and version a Chart.yaml declares.
-///
-/// # Errors
-/// A [`Problem`] when it declares none.
-pub fn chart_name_and_version(path: &str, chart_yaml: &[u8]) -> Result<(String, String), Problem> {
+fn chart_name_and_version(path: &str, chart_yaml: &[u8]) -> Result<(String, String), Problem> {
     let text = std::str::from_utf8(chart_yaml).map_err(|_| Problem::in_file(path, "not UTF-8"))?;
     let mut sources = Sources::default();
     let id = sources.add(path, text);
@@ -51,6 +55,25 @@ pub fn chart_name_and_version(path: &str, chart_yaml: &[u8]) -> Result<(String, 
     let node = node.ok_or_else(|| Problem::in_file(path, "empty"))?;
     let mut fields = Fields::of(&sources, &node, "the chart")?;
     Ok((fields.need_string("name")?.to_owned(), fields.need_string("version")?.to_owned()))
+}
+
+/// The text of the Chart.yaml at the top of a chart's archive.
+///
+/// # Errors
+/// When the archive can't be read or has none.
+pub fn chart_yaml(archive: &Path) -> std::io::Result<String> {
+    let file = std::io::BufReader::new(File::open(archive)?);
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if path.split_once('/').is_some_and(|(_, file)| file == "Chart.yaml") {
+            let mut text = String::new();
+            entry.take(MAX_CHART_YAML).read_to_string(&mut text)?;
+            return Ok(text);
+        }
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "there is no Chart.yaml in it"))
 }
 
 fn archive<'a>(name: &str, files: impl Iterator<Item = (&'a str, &'a [u8])>) -> std::io::Result<Vec<u8>> {

@@ -94,7 +94,9 @@ fn chart(sources: &Sources, node: &Node, folder: &str) -> Result<ChartSource, Pr
         let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
         if path != "chart" {
             let span = fields.need("path")?.span;
-            return Err(fields.problem("an own chart lies in the folder `chart` of its release", span).help("write path: ./chart"));
+            return Err(fields
+                .problem("an own chart lies in the folder `chart` of its release", span)
+                .help("write path: ./chart"));
         }
         ChartSource::Own { folder: format!("{folder}/{path}") }
     } else {
@@ -105,9 +107,13 @@ fn chart(sources: &Sources, node: &Node, folder: &str) -> Result<ChartSource, Pr
         }
         let name = fields.need_string("name")?.to_owned();
         let version = fields.need_string("version")?.to_owned();
-        if !version.starts_with(|c: char| c.is_ascii_digit() || c == 'v') || version.contains(['*', ' ', '^', '~', '>', '<', '=']) {
+        if !version.starts_with(|c: char| c.is_ascii_digit() || c == 'v')
+            || version.contains(['*', ' ', '^', '~', '>', '<', '='])
+        {
             let span = fields.need("version")?.span;
-            return Err(fields.problem(format!("`{version}` is no exact version"), span).help("pin one version, such as 5.4.0"));
+            return Err(fields
+                .problem(format!("`{version}` is no exact version"), span)
+                .help("pin one version, such as 5.4.0"));
         }
         ChartSource::Repository { repository, name, version }
     };
@@ -185,11 +191,20 @@ mod tests {
         for (text, expected) in [
             ("namespace: x\n", "release.yaml:1:1: the release has no `chart`"),
             ("chart: {path: ../x}\nnamespace: x\n", "release.yaml:2:15: an own chart lies in"),
-            ("chart: {repository: x, name: a, version: 1.0.0}\nnamespace: x\n", "release.yaml:2:21: a chart repository"),
-            ("chart: {repository: oci://x/y, name: a, version: ^1.0.0}\nnamespace: x\n", "release.yaml:2:50: `^1.0.0` is no exact"),
+            (
+                "chart: {repository: x, name: a, version: 1.0.0}\nnamespace: x\n",
+                "release.yaml:2:21: a chart repository",
+            ),
+            (
+                "chart: {repository: oci://x/y, name: a, version: ^1.0.0}\nnamespace: x\n",
+                "release.yaml:2:50: `^1.0.0` is no exact",
+            ),
             ("chart: {path: ./chart}\nnamespace: No_\n", "release.yaml:3:12: `No_` is no legal namespace"),
             ("chart: {path: ./chart}\nnamespace: x\nhooks: {}\n", "release.yaml:4:1: unknown key `hooks`"),
-            ("chart: {path: ./chart}\nnamespace: x\nimages: {extra: [\"A b\"]}\n", "release.yaml:4:18: not an image reference"),
+            (
+                "chart: {path: ./chart}\nnamespace: x\nimages: {extra: [\"A b\"]}\n",
+                "release.yaml:4:18: not an image reference",
+            ),
         ] {
             let problem = read(text).unwrap_err();
             assert!(problem.to_string().starts_with(expected), "{problem}");

@@ -214,13 +214,17 @@ choice: "{{ 'big' if values.big > 9 else none }}"
 
     #[test]
     fn none_removes_the_key_or_item() {
-        let json = evaluate("a: \"{{ none }}\"\nb: [1, \"{{ values.missing or none }}\"]\nc: \"{{ values.missing?.x or none }}\"\n");
+        let json = evaluate(
+            "a: \"{{ none }}\"\nb: [1, \"{{ values.missing or none }}\"]\nc: \"{{ values.missing?.x or none }}\"\n",
+        );
         assert_eq!(json.unwrap(), serde_json::json!({"b": [1]}));
     }
 
     #[test]
     fn undefined_names_and_syntax_errors_show_the_line() {
-        for text in ["x: 1\na: \"{{ values.nope }}\"\n", "x: 1\na: \"{{ values.n +  }}\"\n", "x: 1\na: \"{{ nope }}/x\"\n"] {
+        for text in
+            ["x: 1\na: \"{{ values.nope }}\"\n", "x: 1\na: \"{{ values.n +  }}\"\n", "x: 1\na: \"{{ nope }}/x\"\n"]
+        {
             let problem = evaluate(text).unwrap_err();
             assert!(problem.to_string().starts_with("values.yaml:2:4: template: "), "{problem}");
         }

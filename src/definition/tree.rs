@@ -157,7 +157,9 @@ impl Tree {
     /// The files below a folder, with paths relative to it.
     pub fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &[u8])> {
         let prefix = format!("{folder}/");
-        self.0.range(prefix.clone()..).map_while(move |(path, bytes)| Some((path.strip_prefix(&prefix)?, bytes.as_slice())))
+        self.0
+            .range(prefix.clone()..)
+            .map_while(move |(path, bytes)| Some((path.strip_prefix(&prefix)?, bytes.as_slice())))
     }
 
     /// The names of the folders directly inside a folder, sorted.

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use store::{Store, StoreError};
 
@@ -110,6 +111,17 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(())
     };
     make().map_err(FileError::at("make a private folder", path))
+}
+
+/// Removes what lies in a folder and was not touched for so long. What can't be removed stays: it is in nobody's way.
+pub fn remove_older(folder: &Path, than: Duration) {
+    let old = |entry: &fs::DirEntry| {
+        let modified = entry.metadata().and_then(|found| found.modified()).ok();
+        modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age > than)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(old) {
+        let _ = fs::remove_dir_all(entry.path());
+    }
 }
 
 #[cfg(test)]

@@ -33,9 +33,7 @@ impl Platform {
     /// Whether an image made for `self` is meant when `wanted` is asked for; `linux/arm64/v8` serves
     /// `linux/arm64`.
     pub fn serves(&self, wanted: &Platform) -> bool {
-        self.os == wanted.os
-            && self.arch == wanted.arch
-            && (wanted.variant.is_none() || self.variant == wanted.variant)
+        self.os == wanted.os && self.arch == wanted.arch && (wanted.variant.is_none() || self.variant == wanted.variant)
     }
 }
 
@@ -52,7 +50,7 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Platform, InvalidPlatform> {
         let parts: Vec<&str> = text.split('/').collect();
         let legal = |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if !(2..=3).contains(&parts.len()) || !parts.iter().all(|p| legal(p)) {
+        if !(2..=3).contains(&parts.len()) || !parts.iter().all(legal) {
             return Err(InvalidPlatform(text.to_owned()));
         }
         Ok(Platform {

@@ -81,7 +81,8 @@ impl FromStr for Reference {
             return Err(invalid("the tag has characters that no tag may have"));
         }
         let (host, path) = split_host(name);
-        let path = if host == DEFAULT_HOST && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+        let path =
+            if host == DEFAULT_HOST && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
         if !legal_host(host) {
             return Err(invalid("the host is not legal"));
         }
@@ -150,7 +151,9 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for text in ["", ":", "a:", "/a", "a/", "A/b", "a b", "a@b", "a@sha256:1", "quay.io/x:bad tag", "h.io:/a", "a//b"] {
+        for text in
+            ["", ":", "a:", "/a", "a/", "A/b", "a b", "a@b", "a@sha256:1", "quay.io/x:bad tag", "h.io:/a", "a//b"]
+        {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }

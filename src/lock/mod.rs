@@ -81,9 +81,10 @@ impl Lock {
     /// The chart a release wants.
     pub fn chart(&self, source: &ChartSource) -> Option<&LockedChart> {
         self.charts.iter().find(|chart| match (&chart.origin, source) {
-            (ChartOrigin::Repository { repository: locked, .. }, ChartSource::Repository { repository, name, version }) => {
-                locked == repository && chart.name == *name && chart.version == *version
-            }
+            (
+                ChartOrigin::Repository { repository: locked, .. },
+                ChartSource::Repository { repository, name, version },
+            ) => locked == repository && chart.name == *name && chart.version == *version,
             (ChartOrigin::Own { path }, ChartSource::Own { folder }) => path == folder,
             _ => false,
         })

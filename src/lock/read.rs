@@ -26,7 +26,9 @@ fn read(sources: &Sources, node: &Node) -> Result<Lock, Problem> {
     let mut fields = Fields::of(sources, node, "the lock")?;
     let span = fields.need("apiVersion")?.span;
     if fields.need_string("apiVersion")? != API_VERSION {
-        return Err(fields.problem("unknown apiVersion", span).help("this lock was written by another version of platctl"));
+        return Err(fields
+            .problem("unknown apiVersion", span)
+            .help("this lock was written by another version of platctl"));
     }
     let mut lock = Lock::default();
     for node in fields.list("charts")? {
@@ -67,8 +69,7 @@ fn chart(sources: &Sources, node: &Node) -> Result<LockedChart, Problem> {
 fn image(sources: &Sources, node: &Node) -> Result<(Reference, LockedImage), Problem> {
     let mut fields = Fields::of(sources, node, "a locked image")?;
     let span = fields.need("ref")?.span;
-    let reference: Reference =
-        fields.need_string("ref")?.parse().map_err(|e| fields.problem(format!("{e}"), span))?;
+    let reference: Reference = fields.need_string("ref")?.parse().map_err(|e| fields.problem(format!("{e}"), span))?;
     let digest = digest(&mut fields)?;
     let mut image = LockedImage { digest, platforms: Default::default(), from: Default::default() };
     for entry in fields.map("platforms")? {
@@ -117,13 +118,27 @@ mod tests {
                 LockedChart {
                     name: "minio".into(),
                     version: "5.4.0".into(),
-                    origin: ChartOrigin::Repository { repository: "https://charts.min.io/".into(), url: "https://charts.min.io/minio-5.4.0.tgz".into() },
+                    origin: ChartOrigin::Repository {
+                        repository: "https://charts.min.io/".into(),
+                        url: "https://charts.min.io/minio-5.4.0.tgz".into(),
+                    },
                     digest,
                 },
-                LockedChart { name: "8".into(), version: "1.10".into(), origin: ChartOrigin::Own { path: "templates/a/b/chart".into() }, digest },
+                LockedChart {
+                    name: "8".into(),
+                    version: "1.10".into(),
+                    origin: ChartOrigin::Own { path: "templates/a/b/chart".into() },
+                    digest,
+                },
             ],
             images: [("quay.io/minio/minio:R".parse().unwrap(), image)].into(),
-            tools: vec![LockedTool { name: "helm".into(), version: "4.3.1".into(), platform: "linux/amd64".parse().unwrap(), url: "https://get.helm.sh/x".into(), digest }],
+            tools: vec![LockedTool {
+                name: "helm".into(),
+                version: "4.3.1".into(),
+                platform: "linux/amd64".parse().unwrap(),
+                url: "https://get.helm.sh/x".into(),
+                digest,
+            }],
         }
     }
 
@@ -140,7 +155,9 @@ mod tests {
     #[test]
     fn a_damaged_lock_is_refused_with_its_line() {
         let text = sample().to_yaml();
-        for (from, to) in [("sha256:", "sha512:"), ("linux/amd64", "linux"), ("  from:", "  frm:"), ("platctl.dev/v1", "v0")] {
+        for (from, to) in
+            [("sha256:", "sha512:"), ("linux/amd64", "linux"), ("  from:", "  frm:"), ("platctl.dev/v1", "v0")]
+        {
             let problem = Lock::parse("charts-lock.yaml", &text.replace(from, to)).unwrap_err();
             assert!(problem.to_string().starts_with("charts-lock.yaml:"), "{problem}");
         }

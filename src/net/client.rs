@@ -1,107 +1,267 @@
-//! The HTTP client: built on first use, with mirrors, authorities and retries.
+//! The HTTP client: made on first use, because certificates take time to load and a run that changes nothing needs
+//! none of it. One request with its redirects and its login; trying again is `retry.rs`' part.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::{Budget, Error, Mirrors};
-use crate::digest::Digest;
-use crate::files::Store;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Method, Response, StatusCode};
+use url::Url;
 
-/// Certificates of an authority that is trusted besides those of the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    /// Where they are from, for errors.
-    pub name: String,
-    /// One or more certificates as PEM.
-    pub pem: Vec<u8>,
-}
+use super::error::{Failure, shown};
+use super::mirrors::authority;
+use super::names::Names;
+use super::oci::{Scope, Tokens};
+use super::{Budget, Error, Reason, Settings};
 
-/// A user name and password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// User name.
-    pub username: String,
-    /// Password or token.
-    pub password: String,
-}
-
-/// All that decides how the network is reached.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where sources are found instead.
-    pub mirrors: Mirrors,
-    /// Authorities trusted besides those of the system.
-    pub authorities: Vec<Authority>,
-    /// Registry hosts (`host` or `host:port`) that are spoken to without TLS.
-    pub plain_http: BTreeSet<String>,
-    /// Logins by registry host; they come before those of Docker's configuration.
-    pub logins: BTreeMap<String, Login>,
-    /// Docker's `config.json`, for the logins of registries; a missing file is none.
-    pub docker_config: Option<PathBuf>,
-    /// How long a server may be silent.
-    pub timeout: Duration,
-    /// How often something transient is tried.
-    pub tries: u32,
-    /// The first pause between two tries; it doubles.
-    pub pause: Duration,
-}
+const CONNECT: Duration = Duration::from_secs(10);
+const MOST_REDIRECTS: usize = 10;
 
 /// Reaches servers. Cheap to make and to clone: sockets, certificates and logins are looked at on first use.
 #[derive(Clone)]
 pub struct Client {
-    _inner: Arc<Settings>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) budget: Option<Arc<Budget>>,
+}
+
+pub(super) struct Inner {
+    pub settings: Settings,
+    pub tokens: Tokens,
+    plain: OnceLock<Result<reqwest::Client, String>>,
+    secure: OnceLock<Result<reqwest::Client, Reason>>,
+}
+
+/// One request, as often as it may have to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub method: Method,
+    pub url: Url,
+    /// What the user knows it as.
+    pub shown: String,
+    pub headers: HeaderMap,
+    /// What a registry has to allow; none for servers that are no registry.
+    pub scope: Option<Scope>,
 }
 
 impl Client {
     /// A client that has done nothing yet.
     pub fn new(settings: Settings) -> Client {
-        Client { _inner: Arc::new(settings) }
+        let inner = Inner { settings, tokens: Tokens::default(), plain: OnceLock::new(), secure: OnceLock::new() };
+        Client { inner: Arc::new(inner), budget: None }
     }
 
-    /// The same client whose requests report a server's overload (429, 503) to a budget.
+    /// The same client, whose requests tell a budget when a server says it is too much (429, 503).
     pub fn within(&self, budget: &Arc<Budget>) -> Client {
-        let _ = budget;
-        self.clone()
+        Client { inner: self.inner.clone(), budget: Some(budget.clone()) }
     }
 
-    /// Gets a document of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// [`Error`] with the URL, why and after how many tries.
-    pub async fn get_bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let _ = (url, limit);
-        todo!()
+    /// What it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
     }
 
-    /// Downloads into the store, hashing on the way; with a digest, what is there already is not fetched.
-    ///
-    /// # Errors
-    /// [`Error`]; a digest that differs is [`super::Reason::Mismatch`] and nothing is kept.
-    pub async fn download(&self, url: &str, expected: Option<&Digest>, store: &Store) -> Result<(Digest, PathBuf), Error> {
-        let _ = (url, expected, store);
-        todo!()
+    /// Sends a request once, logs in where a registry wants it, and follows redirects. Any status but a success is a
+    /// failure.
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Response, Failure> {
+        let response = self.send_any(ask).await?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
     }
-}
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            mirrors: Mirrors::default(),
-            authorities: Vec::new(),
-            plain_http: BTreeSet::new(),
-            logins: BTreeMap::new(),
-            docker_config: None,
-            timeout: Duration::from_secs(60),
-            tries: 5,
-            pause: Duration::from_millis(500),
+    /// As `send`, with every status an answer.
+    pub(super) async fn send_any(&self, ask: &Ask) -> Result<Response, Failure> {
+        let Some(scope) = &ask.scope else { return self.follow(ask, None).await };
+        let tokens = &self.inner.tokens;
+        let known = tokens.ready(self, scope).await?;
+        let response = self.follow(ask, known.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match tokens.answer(self, scope, response.headers(), known.as_ref()).await? {
+            Some(authorization) => self.follow(ask, Some(&authorization)).await,
+            None => Ok(response),
         }
     }
+
+    /// Sends one request with a body that can be sent only once. How long that may take is the caller's to say.
+    pub(super) async fn send_body(
+        &self,
+        ask: &Ask,
+        authorization: Option<HeaderValue>,
+        body: reqwest::Body,
+    ) -> Result<Response, Failure> {
+        let mut request =
+            self.http(&ask.url)?.request(ask.method.clone(), ask.url.clone()).headers(ask.headers.clone());
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        request.body(body).send().await.map_err(|error| broken(&ask.url, &error).into())
+    }
+
+    /// What is to be sent with a request, as far as it is known.
+    pub(super) async fn authorization(&self, ask: &Ask) -> Result<Option<HeaderValue>, Failure> {
+        match &ask.scope {
+            Some(scope) => self.inner.tokens.ready(self, scope).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Sends bytes that can be sent again, within the usual time.
+    pub(super) async fn send_bytes(&self, ask: &Ask, bytes: &[u8]) -> Result<Response, Failure> {
+        let known = self.authorization(ask).await?;
+        let response = self.send_small(ask, known.clone(), bytes).await?;
+        let Some(scope) = ask.scope.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED) else {
+            return Ok(response);
+        };
+        match self.inner.tokens.answer(self, scope, response.headers(), known.as_ref()).await? {
+            Some(better) => self.send_small(ask, Some(better), bytes).await,
+            None => Ok(response),
+        }
+    }
+
+    /// Sends a small body once, within the usual time.
+    pub(super) async fn send_small(
+        &self,
+        ask: &Ask,
+        authorization: Option<HeaderValue>,
+        bytes: &[u8],
+    ) -> Result<Response, Failure> {
+        let patience = self.inner.settings.timeout;
+        let sent = tokio::time::timeout(patience, self.send_body(ask, authorization, bytes.to_vec().into())).await;
+        sent.map_err(|_| Failure::from(Reason::Timeout(patience)))?
+    }
+
+    /// Reads a body that fits into memory.
+    pub(super) async fn whole(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
+        let (mut bytes, expected) = (Vec::new(), response.content_length());
+        let patience = self.inner.settings.timeout;
+        loop {
+            let read = tokio::time::timeout(patience, response.chunk()).await.map_err(|_| Reason::Timeout(patience))?;
+            let received = bytes.len() as u64;
+            match read.map_err(|_| Reason::Interrupted { received, expected })? {
+                Some(chunk) if received + chunk.len() as u64 > limit => return Err(Reason::TooLarge { limit }.into()),
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(bytes),
+            }
+        }
+    }
+
+    pub(super) async fn follow(&self, ask: &Ask, authorization: Option<&HeaderValue>) -> Result<Response, Failure> {
+        let mut url = ask.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            // A login is for the server that was asked, not for the one it sends us to.
+            let own = authority(&url) == authority(&ask.url) && url.scheme() == ask.url.scheme();
+            let response = self.send_to(ask, &url, authorization.filter(|_| own)).await?;
+            let Some(next) = redirect(&ask.method, &response, &url)? else { return Ok(response) };
+            let next = self.inner.settings.mirrors.onward(next);
+            if next.scheme() != "https" && url.scheme() == "https" && !self.inner.settings.is_plain(&next) {
+                return Err(Reason::Protocol(format!("a redirect from https to {}", shown(&next))).into());
+            }
+            url = next;
+        }
+        Err(Reason::Protocol(format!("more than {MOST_REDIRECTS} redirects")).into())
+    }
+
+    async fn send_to(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>) -> Result<Response, Failure> {
+        let mut request = self.http(url)?.request(ask.method.clone(), url.clone()).headers(ask.headers.clone());
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        let patience = self.inner.settings.timeout;
+        match tokio::time::timeout(patience, request.send()).await {
+            Ok(answer) => answer.map_err(|error| broken(url, &error).into()),
+            Err(_) => Err(Reason::Timeout(patience).into()),
+        }
+    }
+
+    /// The client for a URL. There are two, so that plain HTTP works where no authority is trusted.
+    pub(super) fn http(&self, url: &Url) -> Result<&reqwest::Client, Reason> {
+        if url.scheme() != "https" {
+            let made = self.inner.plain.get_or_init(|| {
+                let builder = self.builder().tls_certs_only([]);
+                builder.build().map_err(|error| layers(&error))
+            });
+            return made.as_ref().map_err(|message| Reason::Protocol(message.clone()));
+        }
+        let made = self.inner.secure.get_or_init(|| self.secure());
+        made.as_ref().map_err(|reason| match reason {
+            Reason::Authority { name, message } => Reason::Authority { name: name.clone(), message: message.clone() },
+            _ => Reason::NoAuthorities { host: authority(url) },
+        })
+    }
+
+    fn secure(&self) -> Result<reqwest::Client, Reason> {
+        let mut own = Vec::new();
+        for from in &self.inner.settings.authorities {
+            let bad = |message: String| Reason::Authority { name: from.name.clone(), message };
+            let found = Certificate::from_pem_bundle(&from.pem).map_err(|error| bad(layers(&error)))?;
+            if found.is_empty() {
+                return Err(bad("there is no certificate in it".to_owned()));
+            }
+            own.extend(found);
+        }
+        // The one thing that fails here, once the own certificates were read, is a system that trusts nobody.
+        let built = self.builder().tls_certs_merge(own).build();
+        built.map_err(|_| Reason::NoAuthorities { host: String::new() })
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .user_agent(concat!("platctl/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            // What is hashed must come as it is stored, also where a server declares an encoding.
+            .no_gzip()
+            // One connection a transfer: over HTTP/2 all would share one, and its congestion window.
+            .http1_only()
+            .dns_resolver(Arc::new(Names::default()))
+    }
+
+    /// An error for the user.
+    pub(super) fn error(&self, ask: &Ask, tries: u32, reason: Reason) -> Error {
+        let url = shown(&ask.url);
+        let via = (url != ask.shown).then_some(url);
+        Error { url: ask.shown.clone(), via, tries, reason }
+    }
 }
 
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Login({}, …)", self.username)
+/// What a server said when it refused.
+pub(super) async fn refusal(response: Response) -> Failure {
+    let status = response.status().as_u16();
+    let retry_after = super::retry::retry_after(response.headers());
+    let patience = Duration::from_secs(5);
+    let text = tokio::time::timeout(patience, super::body::at_most(response, 16 * 1024)).await.unwrap_or_default();
+    Failure { reason: Reason::Status { status, message: super::oci::said(&text) }, retry_after }
+}
+
+fn redirect(method: &Method, response: &Response, from: &Url) -> Result<Option<Url>, Reason> {
+    let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !followed || !matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(None);
     }
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let next = location.and_then(|location| from.join(location).ok());
+    match next.filter(|next| matches!(next.scheme(), "http" | "https")) {
+        Some(next) => Ok(Some(next)),
+        None => Err(Reason::Protocol("a redirect without an address".to_owned())),
+    }
+}
+
+/// A request without an answer.
+pub(super) fn broken(url: &Url, error: &reqwest::Error) -> Reason {
+    let message = layers(error);
+    let host = authority(url);
+    if message.contains("invalid peer certificate") {
+        return Reason::Certificate { host, message };
+    }
+    Reason::Connect { host, message }
+}
+
+/// The innermost message: the outer ones only say that a request failed. URLs, which may hold a login, are outer.
+pub(super) fn layers(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }

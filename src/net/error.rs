@@ -22,8 +22,7 @@ pub enum Kind {
 }
 
 /// A request that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{url}: {reason}{}", Trail(self))]
+#[derive(Debug)]
 pub struct Error {
     /// What was asked for, as the user knows it: a URL or an image reference.
     pub url: String,
@@ -32,7 +31,6 @@ pub struct Error {
     /// How often it was tried.
     pub tries: u32,
     /// Why it failed.
-    #[source]
     pub reason: Reason,
 }
 
@@ -176,17 +174,22 @@ impl Reason {
     }
 }
 
-/// How it was tried, behind the message.
-struct Trail<'a>(&'a Error);
-
-impl fmt::Display for Trail<'_> {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.0.via, self.0.tries) {
+        write!(f, "{}: {}", self.url, self.reason)?;
+        match (&self.via, self.tries) {
             (None, 0 | 1) => Ok(()),
             (Some(via), 0 | 1) => write!(f, " (at {via})"),
             (None, tries) => write!(f, " (tried {tries} times)"),
             (Some(via), tries) => write!(f, " (at {via}, tried {tries} times)"),
         }
+    }
+}
+
+impl std::error::Error for Error {
+    // The reason is in the message already; what lies below it is not.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.reason)
     }
 }
 

@@ -76,12 +76,14 @@ impl Mirrors {
 
     /// Where a server may send us on to, from a redirect or a token's realm: a mirror's own address stays as it is.
     pub fn onward(&self, url: Url) -> Url {
-        let target = authority(&url);
-        let is_mirror = |to: &Url| authority(to) == target && to.scheme() == url.scheme();
-        if self.any.iter().chain(self.rules.iter().map(|rule| &rule.to)).any(is_mirror) {
-            return url;
-        }
-        self.web(&url)
+        if self.holds(&url) { url } else { self.web(&url) }
+    }
+
+    /// Whether a URL is on one of the mirrors.
+    pub(super) fn holds(&self, url: &Url) -> bool {
+        let target = authority(url);
+        let is_here = |to: &Url| authority(to) == target && to.scheme() == url.scheme();
+        self.any.iter().chain(self.rules.iter().map(|rule| &rule.to)).any(is_here)
     }
 
     /// Where a repository is asked for.
@@ -234,7 +236,9 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_refused() {
-        for text in ["", "x", "=http://m", "x=", "x=m:1", "x=ftp://m", "ftp://x=http://m", "x=http://m?q", "a b=http://m"] {
+        for text in
+            ["", "x", "=http://m", "x=", "x=m:1", "x=ftp://m", "ftp://x=http://m", "x=http://m?q", "a b=http://m"]
+        {
             assert!(Mirrors::parse([text]).is_err(), "{text}");
         }
     }

@@ -1,13 +1,24 @@
 //! The only sockets in the program: HTTP with mirrors, retries and resuming, and the registry protocol on top of it.
 //! Must not know what the bytes mean or print anything; environment variables and settings come from the caller.
 
+mod body;
 mod budget;
 mod client;
+mod download;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod mirrors;
+mod names;
 pub mod oci;
+mod retry;
+mod settings;
+#[cfg(test)]
+mod tests;
 
+pub use body::Body;
 pub use budget::{Budget, Permit};
-pub use client::{Authority, Client, Login, Settings};
+pub use client::Client;
 pub use error::{Error, Kind, Reason};
-pub use mirrors::{InvalidMirror, Mirrors};
+pub use mirrors::{Address, InvalidMirror, Mirrors};
+pub use settings::{Authority, Login, Settings};

@@ -137,7 +137,10 @@ impl Object {
     /// Whether it comes from a chart's `crds/` folder, which helm treats apart.
     pub fn is_from_crds_folder(&self) -> bool {
         self.kind == "CustomResourceDefinition"
-            && self.origin.as_deref().is_some_and(|origin| origin.split('/').any(|part| part == "crds") && !origin.contains("/templates/"))
+            && self
+                .origin
+                .as_deref()
+                .is_some_and(|origin| origin.split('/').any(|part| part == "crds") && !origin.contains("/templates/"))
     }
 }
 
@@ -186,7 +189,9 @@ fn object(text: &str, range: Range<usize>) -> Result<Option<Object>, InvalidObje
         api_version: need(&["apiVersion"])?,
         kind: need(&["kind"])?,
         namespace: text_at(&node, &["metadata", "namespace"]),
-        name: text_at(&node, &["metadata", "name"]).or_else(|| text_at(&node, &["metadata", "generateName"])).unwrap_or_default(),
+        name: text_at(&node, &["metadata", "name"])
+            .or_else(|| text_at(&node, &["metadata", "generateName"]))
+            .unwrap_or_default(),
         hook: hook(&node),
         origin,
         node,
@@ -214,7 +219,10 @@ mod tests {
         let titles: Vec<_> = stream.objects.iter().map(Object::title).collect();
         assert_eq!(titles, ["CustomResourceDefinition xs.example", "Pod ns/p"]);
         assert!(stream.objects[0].is_from_crds_folder());
-        assert_eq!(stream.objects[1].hook, Some(Hook { events: vec!["pre-install".into(), "pre-upgrade".into()], weight: -5 }));
+        assert_eq!(
+            stream.objects[1].hook,
+            Some(Hook { events: vec!["pre-install".into(), "pre-upgrade".into()], weight: -5 })
+        );
         assert!(!stream.objects[1].is_test());
     }
 

@@ -66,11 +66,7 @@ pub struct Pushed {
 ///
 /// # Errors
 /// [`Error`] naming image and registry.
-pub async fn missing<'a>(
-    images: &[&'a ImageInfo],
-    site: &Site,
-    client: &Client,
-) -> Result<Vec<&'a ImageInfo>, Error> {
+pub async fn missing<'a>(images: &[&'a ImageInfo], site: &Site, client: &Client) -> Result<Vec<&'a ImageInfo>, Error> {
     let _ = (images, site, client);
     todo!()
 }

@@ -15,6 +15,8 @@ use crate::object::{Edit, Stream};
 /// What a release's images become. It crosses a process border on its way to the post-renderer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewriting {
+    /// The release, for errors.
+    pub release: String,
     /// The site's registry: address and prefix; without one nothing is rewritten.
     pub registry: Option<(String, String)>,
     /// Every locked image of the release and the digest its pods are given.
@@ -28,6 +30,8 @@ pub struct Rewriting {
 /// An image that may not run: where it is and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
+    /// The release.
+    pub release: String,
     /// The object.
     pub object: String,
     /// The template it comes from.
@@ -46,13 +50,14 @@ impl Rewriting {
     /// # Errors
     /// Every [`Violation`] found; nothing is rewritten then.
     pub fn apply(&self, stream: &Stream) -> Result<String, Vec<Violation>> {
-        let site = self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
+        let site =
+            self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
         let (mut edits, mut violations) = (Vec::new(), Vec::new());
         for finding in discover(stream, &self.declared()) {
             match self.target(site.as_ref(), &finding) {
                 Ok(Some((site, image, digest))) => edits.extend(place(&finding, site, &image, &digest)),
                 Ok(None) => {}
-                Err(reason) => violations.push(violation(stream, &finding, reason)),
+                Err(reason) => violations.push(violation(&self.release, stream, &finding, reason)),
             }
         }
         if violations.is_empty() { Ok(stream.edited(&edits)) } else { Err(violations) }
@@ -89,8 +94,10 @@ impl Rewriting {
     }
 }
 
-fn violation(stream: &Stream, finding: &Finding, reason: String) -> Violation {
+/// A finding that is refused.
+pub fn violation(release: &str, stream: &Stream, finding: &Finding, reason: String) -> Violation {
     Violation {
+        release: release.to_owned(),
         object: finding.title.clone(),
         origin: stream.objects[finding.object].origin.clone(),
         path: finding.path.to_string(),
@@ -123,6 +130,7 @@ mod tests {
 
     fn rewriting(images: &[&str]) -> Rewriting {
         Rewriting {
+            release: "p".into(),
             registry: Some(("r:5000".into(), "m".into())),
             images: images.iter().map(|i| (i.parse::<Reference>().unwrap().to_string(), Digest::of("x"))).collect(),
             declared: vec!["quay.io/r:2".into()],

@@ -69,7 +69,8 @@ pub(super) fn group(map: &Map) -> Option<(Shape, String)> {
     if version.is_none() && digest.is_none() || repository.contains("://") {
         return None;
     }
-    let name = match text("image").or(text("name").filter(|_| map.get("image").is_none() && text("version").is_some())) {
+    let name = match text("image").or(text("name").filter(|_| map.get("image").is_none() && text("version").is_some()))
+    {
         Some(image) if image.contains(':') || image.contains('@') => return None,
         Some(image) => format!("{repository}/{image}"),
         None => repository.to_owned(),
@@ -89,6 +90,7 @@ pub(super) fn group(map: &Map) -> Option<(Shape, String)> {
         reference = format!("{reference}@{}{digest}", if digest.contains(':') { "" } else { "sha256:" });
     }
     let span = |key: &str| map.get(key).map(|node| node.span);
-    let shape = Shape::Group { registry: registry.and_then(|_| span("registry")), repository: span("repository")?, last };
+    let shape =
+        Shape::Group { registry: registry.and_then(|_| span("registry")), repository: span("repository")?, last };
     Some((shape, reference))
 }

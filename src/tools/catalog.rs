@@ -24,9 +24,7 @@ const TOOLS: [Tool; 3] = [
     },
     Tool {
         name: "sops",
-        address: |v, p| {
-            format!("https://github.com/getsops/sops/releases/download/v{v}/sops-v{v}.{}.{}", p.os, p.arch)
-        },
+        address: |v, p| format!("https://github.com/getsops/sops/releases/download/v{v}/sops-v{v}.{}.{}", p.os, p.arch),
         packed: false,
     },
 ];

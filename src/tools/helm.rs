@@ -14,8 +14,10 @@ use crate::surroundings::POST_RENDER;
 pub struct Helm {
     /// The executable.
     pub program: PathBuf,
-    /// A private folder for helm's homes, plugins and output.
+    /// A private folder for helm's homes and output.
     pub home: PathBuf,
+    /// The folder of its plugins; of one run, because another version of this program may be at work beside it.
+    pub plugins: PathBuf,
     /// The variables this process was started with.
     pub variables: Vec<(OsString, OsString)>,
     /// Hears when the user wants to stop.
@@ -69,7 +71,10 @@ impl Helm {
     /// [`CallError`] with helm's own word.
     pub async fn template(&self, request: &TemplateRequest<'_>) -> Result<String, CallError> {
         let mut args: Vec<String> = vec!["template".into(), request.release.into(), path(request.chart)];
-        args.extend(["--namespace", request.namespace, "--values", "-", "--kube-version", request.kube_version].map(String::from));
+        args.extend(
+            ["--namespace", request.namespace, "--values", "-", "--kube-version", request.kube_version]
+                .map(String::from),
+        );
         args.extend(["--include-crds", "--skip-tests", "--dry-run=client"].map(String::from));
         for version in request.api_versions {
             args.extend(["--api-versions".to_owned(), version.clone()]);
@@ -85,7 +90,8 @@ impl Helm {
     /// [`CallError`] with helm's own word.
     pub async fn upgrade(&self, request: &UpgradeRequest<'_>) -> Result<(), CallError> {
         let labels: Vec<String> = request.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let mut args: Vec<String> = vec!["upgrade".into(), "--install".into(), request.release.into(), path(request.chart)];
+        let mut args: Vec<String> =
+            vec!["upgrade".into(), "--install".into(), request.release.into(), path(request.chart)];
         args.extend(["--namespace", request.namespace, "--values", "-"].map(String::from));
         args.extend(["--reset-values", "--server-side=true", "--skip-crds", "--hide-notes"].map(String::from));
         args.push(if request.wait { "--wait=watcher" } else { "--wait=hookOnly" }.to_owned());
@@ -101,20 +107,18 @@ impl Helm {
         process::run(self.call(args, &values, task), &self.interrupt).await.map(|_| ())
     }
 
-    /// Where the post-renderer plugin belongs.
-    pub fn plugins(&self) -> PathBuf {
-        self.home.join("plugins")
-    }
-
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
         // What the user set for their own helm must not change what this one does.
         let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("HELM_"));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
-        for (key, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
+        for (key, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
+        {
             variables.push((key.into(), self.home.join(folder).into()));
         }
-        variables.push(("HELM_PLUGINS".into(), self.plugins().into()));
-        for (key, value) in [("HELM_DRIVER", "secret"), ("HELM_BURST_LIMIT", "300"), ("HELM_QPS", "50"), ("NO_COLOR", "1")] {
+        variables.push(("HELM_PLUGINS".into(), self.plugins.clone().into()));
+        for (key, value) in
+            [("HELM_DRIVER", "secret"), ("HELM_BURST_LIMIT", "300"), ("HELM_QPS", "50"), ("NO_COLOR", "1")]
+        {
             variables.push((key.into(), value.into()));
         }
         variables.extend(extra);

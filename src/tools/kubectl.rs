@@ -58,7 +58,8 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn release_records(&self) -> Result<String, CallError> {
-        self.text(&["get", "secrets", "--all-namespaces", "--selector=owner=helm", "--show-labels", "--no-headers"]).await
+        self.text(&["get", "secrets", "--all-namespaces", "--selector=owner=helm", "--show-labels", "--no-headers"])
+            .await
     }
 
     /// The cluster's identity: the uid of the namespace `kube-system`.
@@ -66,7 +67,11 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn cluster_uid(&self) -> Result<String, CallError> {
-        Ok(self.text(&["get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}"]).await?.trim().to_owned())
+        Ok(self
+            .text(&["get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}"])
+            .await?
+            .trim()
+            .to_owned())
     }
 
     /// Applies objects on the server; conflicts with other field managers are errors unless `force` is set.

@@ -106,7 +106,8 @@ impl Interrupter {
 /// Runs a command to its end; its standard output is returned.
 pub(super) async fn run(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>, CallError> {
     let not_run = |source| CallError::NotRun { program: call.program.to_owned(), source };
-    let (mut out, mut err) = (anonymous(call.output_folder).map_err(not_run)?, anonymous(call.output_folder).map_err(not_run)?);
+    let (mut out, mut err) =
+        (anonymous(call.output_folder).map_err(not_run)?, anonymous(call.output_folder).map_err(not_run)?);
     let (status, interrupted) = start_and_wait(&call, &out, &err, interrupt).await.map_err(not_run)?;
     let stderr = tail(&mut err).map_err(not_run)?;
     if !status.success() {
@@ -188,7 +189,8 @@ fn describe(status: ExitStatus) -> String {
 
 /// The command as a shell would take it.
 fn pasteable(call: &Call<'_>) -> String {
-    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
+    let plain =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
     let mut text = call.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in &call.args {
         text.push(' ');

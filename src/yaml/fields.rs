@@ -40,9 +40,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// A [`Problem`] when it is absent.
     pub fn need(&mut self, key: &'static str) -> Result<&'a Node, Problem> {
-        self.get(key).ok_or_else(|| {
-            Problem::new(format!("{} has no `{key}`", self.what)).at(self.sources, self.span)
-        })
+        self.get(key).ok_or_else(|| Problem::new(format!("{} has no `{key}`", self.what)).at(self.sources, self.span))
     }
 
     /// A text.
@@ -99,9 +97,7 @@ impl<'a> Fields<'a> {
     pub fn list(&mut self, key: &'static str) -> Result<&'a [Node], Problem> {
         match self.get(key) {
             None => Ok(&[]),
-            Some(node) => {
-                node.as_list().ok_or_else(|| wrong_kind(self.sources, node, &format!("`{key}`"), "a list"))
-            }
+            Some(node) => node.as_list().ok_or_else(|| wrong_kind(self.sources, node, &format!("`{key}`"), "a list")),
         }
     }
 
@@ -167,8 +163,8 @@ impl<'a> Fields<'a> {
         let Some(unknown) = self.map.0.iter().find(|entry| !self.asked.contains(&entry.key.as_str())) else {
             return Ok(());
         };
-        let problem = Problem::new(format!("unknown key `{}` in {}", unknown.key, self.what))
-            .at(self.sources, unknown.key_span);
+        let problem =
+            Problem::new(format!("unknown key `{}` in {}", unknown.key, self.what)).at(self.sources, unknown.key_span);
         Err(match nearest(&unknown.key, &self.asked) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help(format!("known keys: {}", self.asked.join(", "))),

@@ -214,9 +214,11 @@ impl<'a> Reader<'a> {
             Value::Bool(b) if self.author == Author::Program => b.to_string(),
             Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
                 let written = &self.sources.text(self.source)[key_span.start as usize..key_span.end as usize];
-                return Err(self.problem(format!("the key `{written}` is {}, not text", key.value.kind()), key_span).help(
-                    format!("put it in quotes: \"{written}\"; Helm would turn it into another text or refuse it"),
-                ));
+                return Err(self
+                    .problem(format!("the key `{written}` is {}, not text", key.value.kind()), key_span)
+                    .help(format!(
+                        "put it in quotes: \"{written}\"; Helm would turn it into another text or refuse it"
+                    )));
             }
             other => return Err(self.problem(format!("{} can't be a key", other.kind()), key_span)),
         };
@@ -378,12 +380,15 @@ mod tests {
 
     #[test]
     fn bad_input_is_a_problem_never_a_panic() {
-        for text in ["a: [", "a: b: c", "on: 1", "0755: x", "? [a]\n: b", "a: *x", "a:\n\tb: 1", "a: .nan", "--- a\n--- b", "%"]
+        for text in
+            ["a: [", "a: b: c", "on: 1", "0755: x", "? [a]\n: b", "a: *x", "a:\n\tb: 1", "a: .nan", "--- a\n--- b", "%"]
         {
             assert!(read(text).is_err(), "{text:?} {:?}", read(text));
         }
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
-            + &(0..9).map(|i| format!("{}: &{} [{}]\n", c(i + 1), c(i + 1), vec![format!("*{}", c(i)); 9].join(","))).collect::<String>();
+            + &(0..9)
+                .map(|i| format!("{}: &{} [{}]\n", c(i + 1), c(i + 1), vec![format!("*{}", c(i)); 9].join(",")))
+                .collect::<String>();
         fn c(i: usize) -> char {
             (b'a' + i as u8) as char
         }

@@ -1,0 +1,6 @@
+//! The bundle as a whole: made from a small registry, read back, damaged, interrupted.
+
+mod damage;
+mod gather;
+mod interrupt;
+mod whole;

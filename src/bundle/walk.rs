@@ -1,0 +1,191 @@
+//! From the index to everything it names: every manifest read and hashed, every blob present in its size, and nothing
+//! else there.
+
+use std::collections::BTreeMap;
+
+use super::read::Blobs;
+use super::{ChartInfo, Error, ImageInfo, ManifestInfo, ToolInfo};
+use crate::digest::Digest;
+use crate::image::Platform;
+use crate::layout::{Descriptor, Index, Manifest, annotation, blob_path, media};
+
+/// No manifest is longer.
+const LARGEST: u64 = 4 << 20;
+
+/// Everything a bundle holds.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    pub environment: String,
+    pub definition: Option<Descriptor>,
+    pub platctl: Option<ToolInfo>,
+    pub charts: Vec<ChartInfo>,
+    pub tools: Vec<ToolInfo>,
+    pub images: Vec<ImageInfo>,
+    /// What needs each blob.
+    pub needed_by: BTreeMap<Digest, Vec<String>>,
+}
+
+struct Walk<'a> {
+    blobs: &'a Blobs,
+    holding: Holding,
+}
+
+/// Reads all that the index names.
+pub(super) fn walk(blobs: &Blobs) -> Result<Holding, Error> {
+    let mut walk = Walk { blobs, holding: Holding::default() };
+    for top in &blobs.found.top {
+        walk.top(top)?;
+    }
+    let mut holding = walk.holding;
+    holding.charts.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    holding.tools.sort_by(|a, b| (&a.name, &a.version, &a.platform).cmp(&(&b.name, &b.version, &b.platform)));
+    holding.images.sort_by(|a, b| a.reference.cmp(&b.reference));
+    let all = blobs.found.blobs.keys().chain(&blobs.found.link);
+    match all.into_iter().find(|digest| !holding.needed_by.contains_key(digest)) {
+        Some(alone) => Err(wrong(&format!("nothing in it needs the entry `{}`", blob_path(alone)))),
+        None => Ok(holding),
+    }
+}
+
+impl Walk<'_> {
+    fn top(&mut self, top: &Descriptor) -> Result<(), Error> {
+        match top.annotation(annotation::KIND) {
+            Some("image") => self.image(top),
+            Some("chart") => self.chart(top),
+            Some("tool") => {
+                let tool = self.tool(top)?;
+                self.holding.tools.push(tool);
+                Ok(())
+            }
+            Some("platctl") if self.holding.platctl.is_none() => {
+                let platctl = self.tool(top)?;
+                if self.blobs.found.link != Some(platctl.file.digest) {
+                    return Err(wrong("its platctl is not the first entry"));
+                }
+                self.holding.platctl = Some(platctl);
+                Ok(())
+            }
+            Some("definition") if self.holding.definition.is_none() => self.definition(top),
+            Some(kind) => Err(wrong(&format!("it has one `{}` too many", kind.escape_default()))),
+            None => Err(wrong("it names something without saying what it is")),
+        }
+    }
+
+    fn definition(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let manifest = self.manifest(top, "the definition")?;
+        let layer = only_layer(&manifest, "the definition")?;
+        self.holding.environment = said(top, annotation::NAME)?.to_owned();
+        self.holding.definition = Some(layer);
+        Ok(())
+    }
+
+    fn chart(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let (name, version) = (said(top, annotation::NAME)?.to_owned(), said(top, annotation::VERSION)?.to_owned());
+        let who = format!("chart {name} {version}");
+        let manifest = self.manifest(top, &who)?;
+        let package = only_layer(&manifest, &who)?;
+        let chart = ChartInfo { name, version, package, config: manifest.config, manifest: top.clone() };
+        self.holding.charts.push(chart);
+        Ok(())
+    }
+
+    fn tool(&mut self, top: &Descriptor) -> Result<ToolInfo, Error> {
+        let name = said(top, annotation::NAME)?.to_owned();
+        let version = top.annotation(annotation::VERSION).map(str::to_owned);
+        let who = version.as_ref().map_or_else(|| name.clone(), |version| format!("tool {name} {version}"));
+        let platform = said(top, annotation::PLATFORM)?;
+        let platform = platform.parse().map_err(|_| wrong(&format!("{who} is for no platform")))?;
+        let manifest = self.manifest(top, &who)?;
+        let file = only_layer(&manifest, &who)?;
+        let title = file.annotation(annotation::TITLE).unwrap_or(&name).to_owned();
+        Ok(ToolInfo { name, version, platform, title, file, manifest: top.clone() })
+    }
+
+    fn image(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let name = said(top, annotation::REF_NAME)?;
+        let reference = name.parse().map_err(|_| wrong(&format!("`{}` names no image", name.escape_default())))?;
+        let source = said(top, annotation::SOURCE_DIGEST)?.parse();
+        let source_digest = source.map_err(|_| wrong(&format!("{name} does not say what it was taken from")))?;
+        let children = match &top.media_type {
+            kind if media::is_index(kind) => self.children(top, name)?,
+            _ => vec![top.clone()],
+        };
+        let mut manifests = Vec::new();
+        for child in children {
+            let platform = child.platform.as_ref().map(Platform::from);
+            let platform = platform.ok_or_else(|| document(name, "one of its manifests is for no platform"))?;
+            let read = self.manifest(&child, name)?;
+            manifests.push(ManifestInfo { platform, manifest: child, config: read.config, layers: read.layers });
+        }
+        manifests.sort_by(|a, b| a.platform.cmp(&b.platform));
+        self.holding.images.push(ImageInfo { reference, source_digest, top: top.clone(), manifests });
+        Ok(())
+    }
+
+    fn children(&mut self, top: &Descriptor, who: &str) -> Result<Vec<Descriptor>, Error> {
+        self.needs(top, who)?;
+        let index: Index = serde_json::from_slice(&self.small(top, who)?).map_err(|e| document(who, &e.to_string()))?;
+        if index.manifests.is_empty() {
+            return Err(document(who, "its index names no manifest"));
+        }
+        Ok(index.manifests)
+    }
+
+    /// Reads a manifest and makes sure that all it names is there.
+    fn manifest(&mut self, descriptor: &Descriptor, who: &str) -> Result<Manifest, Error> {
+        if !media::is_manifest(&descriptor.media_type) {
+            return Err(document(who, &format!("`{}` is no manifest", descriptor.media_type.escape_default())));
+        }
+        self.needs(descriptor, who)?;
+        let bytes = self.small(descriptor, who)?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| document(who, &e.to_string()))?;
+        for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
+            self.needs(blob, who)?;
+        }
+        Ok(manifest)
+    }
+
+    fn small(&self, descriptor: &Descriptor, who: &str) -> Result<Vec<u8>, Error> {
+        if descriptor.size > LARGEST {
+            return Err(document(who, "its manifest is too long"));
+        }
+        self.blobs.read(descriptor, vec![who.to_owned()])
+    }
+
+    /// Makes sure that a blob is there in its size.
+    fn needs(&mut self, blob: &Descriptor, who: &str) -> Result<(), Error> {
+        let entry = || self.blobs.found.entry(&blob.digest);
+        let needed_by = vec![who.to_owned()];
+        match self.blobs.found.place(&blob.digest) {
+            None => return Err(Error::Missing { entry: entry(), needed_by }),
+            Some(place) if place.size != blob.size => {
+                return Err(Error::Size { entry: entry(), expected: blob.size, actual: place.size, needed_by });
+            }
+            Some(_) => {}
+        }
+        let all = self.holding.needed_by.entry(blob.digest).or_default();
+        if !all.iter().any(|other| other == who) {
+            all.push(who.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn only_layer(manifest: &Manifest, who: &str) -> Result<Descriptor, Error> {
+    match &manifest.layers[..] {
+        [layer] => Ok(layer.clone()),
+        _ => Err(document(who, "it has not exactly one layer")),
+    }
+}
+
+fn said<'a>(descriptor: &'a Descriptor, key: &str) -> Result<&'a str, Error> {
+    descriptor.annotation(key).ok_or_else(|| wrong(&format!("{} has no {key}", descriptor.digest)))
+}
+
+fn document(who: &str, problem: &str) -> Error {
+    Error::Document { what: who.to_owned(), problem: problem.to_owned() }
+}
+
+fn wrong(problem: &str) -> Error {
+    Error::Index { problem: problem.to_owned() }
+}

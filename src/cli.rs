@@ -1,0 +1,179 @@
+//! The command line: flags, verbs, and from there to one command. The doc comments here are the help. Must not do
+//! any verb's work.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{self, Context};
+use crate::plan::Selector;
+use crate::surroundings::Surroundings;
+use crate::tools::{Interrupt, Interrupter};
+use crate::ui::failure::exit;
+use crate::ui::{Color, Failures, Ui, Volume};
+
+/// Installs an ML platform on Kubernetes with Helm, and carries everything it needs into places without internet.
+///
+/// Online: `platctl lock`, `platctl bundle -e prod -o platform.tar`.
+/// At the site: `platctl apply -e prod --bundle platform.tar`, `platctl status -e prod`.
+#[derive(Debug, Parser)]
+#[command(name = "platctl", version, disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder of the definition [default: this folder, if it holds `environments/`]
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Environment
+    #[arg(short, long, value_name = "NAME", global = true)]
+    pub environment: Option<String>,
+    /// Bundle to take charts, images and tools from, and the definition when there is no folder
+    #[arg(long, value_name = "FILE", env = "PLATCTL_BUNDLE", global = true)]
+    pub bundle: Option<PathBuf>,
+    /// Releases, as tier=NAME,name=NAME
+    #[arg(short = 'l', long, value_name = "SELECTOR", global = true)]
+    pub selector: Option<String>,
+    /// Kubeconfig file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Kubeconfig context
+    #[arg(long, value_name = "NAME", global = true)]
+    pub context: Option<String>,
+    /// Take a source from another address: FROM is a host, a URL prefix or `*`
+    #[arg(long, value_name = "FROM=TO", global = true)]
+    pub mirror: Vec<String>,
+    /// Trust the certificate authorities in this file too
+    #[arg(long, value_name = "FILE", global = true)]
+    pub ca_file: Option<PathBuf>,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing but results and failures
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub color: Color,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Pin charts, images and tools by content (online)
+    Lock(commands::lock::Args),
+    /// Put everything an environment needs into one file (online)
+    Bundle(commands::bundle::Args),
+    /// Show what a bundle holds
+    Inspect(commands::inspect::Args),
+    /// Take the definition out of a bundle
+    Unpack(commands::unpack::Args),
+    /// Push a bundle's images into the site's registry
+    Push(commands::push::Args),
+    /// Print what would be applied, rewritten for the site
+    Template(commands::template::Args),
+    /// Show what apply would do
+    Plan(commands::plan::Args),
+    /// Make the cluster what the definition says
+    Apply(commands::apply::Args),
+    /// Show what is installed
+    Status(commands::status::Args),
+    /// Print the version
+    Version,
+    /// Rewrite what helm rendered (helm calls this)
+    #[command(name = "post-render", hide = true)]
+    PostRender,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let surroundings = Surroundings::take();
+    let volume = match (cli.global.quiet, cli.global.verbose) {
+        (true, _) => Volume::Quiet,
+        (_, true) => Volume::Verbose,
+        _ => Volume::Normal,
+    };
+    let ui = Ui::new(cli.global.color, surroundings.no_color, volume);
+    let (interrupter, interrupt) = Interrupt::pair();
+    let context = Context { surroundings, global: cli.global, ui, interrupt };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            tokio::spawn(hear_signals(interrupter));
+            dispatch(&context, cli.verb).await
+        }),
+        Err(error) => {
+            context.ui.warn(format!("cannot start: {error}"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failures) => {
+            context.ui.fail(&failures);
+            ExitCode::from(failures.exit)
+        }
+    }
+}
+
+async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failures> {
+    match verb {
+        Verb::Lock(args) => commands::lock::run(context, args).await,
+        Verb::Bundle(args) => commands::bundle::run(context, args).await,
+        Verb::Inspect(args) => commands::inspect::run(context, &args),
+        Verb::Unpack(args) => commands::unpack::run(context, &args),
+        Verb::Push(args) => commands::push::run(context, args).await,
+        Verb::Template(args) => commands::template::run(context, args).await,
+        Verb::Plan(args) => commands::plan::run(context, args).await,
+        Verb::Apply(args) => commands::apply::run(context, args).await,
+        Verb::Status(args) => commands::status::run(context, args).await,
+        Verb::Version => {
+            context.ui.result(&format!("platctl {}\n", env!("CARGO_PKG_VERSION")))?;
+            Ok(0)
+        }
+        Verb::PostRender => commands::post_render::run(context),
+    }
+}
+
+impl Global {
+    /// The selector; everything, when none was given.
+    ///
+    /// # Errors
+    /// [`Failures`] for a text that is none.
+    pub fn selector(&self) -> Result<Selector, Failures> {
+        Ok(self.selector.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+}
+
+/// Passes SIGINT and SIGTERM on to everything that waits.
+async fn hear_signals(interrupter: Interrupter) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        interrupter.say();
+    }
+}
+
+/// Help and version are results; everything else is a mistake on the command line.
+#[allow(clippy::print_stdout, clippy::print_stderr)] // clap draws its own help.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 })
+}

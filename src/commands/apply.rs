@@ -1,0 +1,261 @@
+//! `platctl apply`: makes the cluster what the definition says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::plan::{action, summary};
+use super::post_render::Task;
+use super::site::{self, Site};
+use super::workspace::Workspace;
+use super::{Context, push};
+use crate::bundle::ImageInfo;
+use crate::definition::Release;
+use crate::execute::{self, Event, Hands, Report, Work};
+use crate::files;
+use crate::plan::{self, Action, Blocked, Plan, Step};
+use crate::render::{self, Rendered};
+use crate::supply::locked_chart;
+use crate::tools::{self, Helm, Kubectl};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+use crate::ui::{Ui, duration};
+
+/// Flags of `apply`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Select releases without what they need
+    #[arg(long)]
+    skip_needs: bool,
+    /// Accepted for scripts: apply asks no question
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failures`].
+pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    let begun = Instant::now();
+    let workspace = Workspace::open(context)?;
+    let site = Site::new(&workspace, workspace.definition(context)?)?;
+    let desired = site.desired(&workspace, &context.global.selector()?)?;
+    let kubectl = workspace.kubectl(context, &site.definition.environment).await?;
+    let mut observed = site::observe(&kubectl, &site.definition).await?;
+    let mut plan = Plan::build(&site.definition, &desired, &observed);
+    if !args.dry_run && orphans_ended(context, &workspace, &site, &plan).await? {
+        observed = site::observe(&kubectl, &site.definition).await?;
+        plan = Plan::build(&site.definition, &desired, &observed);
+    }
+    context.ui.say("Plan", summary(&plan));
+    for name in &plan.undeclared {
+        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
+    }
+    if args.dry_run {
+        show(&context.ui, &plan);
+        return Ok(0);
+    }
+    if plan.changes().next().is_none() {
+        return Ok(0);
+    }
+    refuse_blocked(&plan)?;
+    if !args.skip_needs {
+        site::check_needs(&site, &plan, &observed)?;
+    }
+    let report = change(context, &workspace, &site, &plan, &kubectl).await?;
+    conclude(context, &plan, &report, begun.elapsed())
+}
+
+/// What apply would do, a line each.
+fn show(ui: &Ui, plan: &Plan) {
+    for tier in &plan.tiers {
+        let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
+        if !changes.is_empty() {
+            ui.line(format!("Would apply {}", tier.name));
+            changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
+        }
+    }
+}
+
+fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
+    let failures: Vec<Failure> = plan.steps().filter_map(failure::blocked).collect();
+    if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
+}
+
+/// Waits for helms that an earlier, killed run left at work on this host; whether there were any.
+async fn orphans_ended(context: &Context, workspace: &Workspace, site: &Site, plan: &Plan) -> Result<bool, Failures> {
+    let pending = |step: &&Step| matches!(&step.action, Action::Blocked { reason: Blocked::Pending { .. } });
+    let pending: Vec<&Step> = plan.steps().filter(pending).collect();
+    if pending.is_empty() {
+        return Ok(false);
+    }
+    let helm = workspace.helm(context, &site.definition.environment).await?;
+    let at_work = |step: &Step| tools::is_at_work(&helm.program, &step.release, &step.namespace);
+    let mut waited = false;
+    for step in pending.iter().filter(|step| at_work(step)) {
+        context.ui.say("Waiting", format!("for the helm that an earlier run left at work on {}", step.release));
+        while at_work(step) && !context.interrupt.said() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        waited = true;
+    }
+    Ok(waited)
+}
+
+/// Does what the plan says: images first, then the cluster.
+async fn change(
+    context: &Context,
+    workspace: &Workspace,
+    site: &Site,
+    plan: &Plan,
+    kubectl: &Kubectl,
+) -> Result<Report, Failures> {
+    let environment = &site.definition.environment;
+    let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
+    let releases: Vec<&Release> =
+        site.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
+    check_tools(context, workspace).await?;
+    let rendered = site.render(context, workspace, &releases).await?;
+    push_images(context, workspace, site, &releases).await?;
+
+    let folder = run_folder(context)?;
+    let mut helm = workspace.helm(context, environment).await?;
+    helm.plugins = folder.path().join("plugins");
+    tools::write_post_renderer(&helm.plugins, &context.surroundings.executable)?;
+    let mut work = BTreeMap::new();
+    for (release, rendered) in releases.iter().zip(&rendered) {
+        let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
+        work.insert(
+            release.name.clone(),
+            prepare(workspace, site, plan, step, release, rendered, folder.path()).await?,
+        );
+    }
+    let namespaces = releases.iter().map(|r| (r.namespace.clone(), r.namespace_labels.clone())).collect();
+    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
+}
+
+async fn execute(
+    context: &Context,
+    plan: &Plan,
+    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
+    work: &BTreeMap<String, Work>,
+    helm: &Helm,
+    kubectl: &Kubectl,
+    at_once: usize,
+) -> Report {
+    let hands = Hands { helm, kubectl, at_once };
+    execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
+}
+
+/// All charts and tools of the bundle are what the lock says, before anything is changed.
+async fn check_tools(context: &Context, workspace: &Workspace) -> Result<(), Failures> {
+    let Some(bundle) = &workspace.bundle else { return Ok(()) };
+    let blobs = bundle.charts().iter().map(|chart| &chart.package).chain(bundle.tools().iter().map(|tool| &tool.file));
+    for blob in blobs {
+        let mut reader = bundle.reader(blob)?;
+        std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| {
+            let failure =
+                Failure::new(Code::BundleDamaged, Kind::Permanent, format!("{}: {e}", bundle.path().display()));
+            Failures::from(failure.help("copy the bundle again, or make it again")).exit(exit::REFUSED)
+        })?;
+    }
+    context.ui.detail("Verified", format!("charts and tools of {}", bundle.path().display()));
+    Ok(())
+}
+
+/// Pushes the images of changing releases that the site's registry lacks.
+async fn push_images(
+    context: &Context,
+    workspace: &Workspace,
+    site: &Site,
+    releases: &[&Release],
+) -> Result<(), Failures> {
+    let Some(bundle) = &workspace.bundle else { return Ok(()) };
+    let wanted: BTreeSet<&String> = releases.iter().flat_map(|r| site.rewritings[&r.name].images.keys()).collect();
+    let mut images: Vec<&ImageInfo> = Vec::new();
+    for name in wanted {
+        match bundle.images().iter().find(|image| image.reference.to_string() == *name) {
+            Some(image) => images.push(image),
+            None => {
+                let title = format!("image {name} is locked, but not in {}", bundle.path().display());
+                let failure = Failure::new(Code::NotInBundle, Kind::Yours, title)
+                    .help("make the bundle again from this definition");
+                return Err(Failures::from(failure).exit(exit::REFUSED));
+            }
+        }
+    }
+    push::images_to_site(context, workspace, &site.definition.environment, bundle, &images).await
+}
+
+/// A private folder for this run's tasks. A killed run leaves its own behind for the helms still at work; old ones go.
+fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
+    let runs = context.surroundings.cache.join("runs");
+    files::private_folder(&runs)?;
+    files::remove_older(&runs, Duration::from_secs(24 * 3600));
+    let made = tempfile::Builder::new().prefix("run-").tempdir_in(&runs);
+    Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
+}
+
+async fn prepare(
+    workspace: &Workspace,
+    site: &Site,
+    plan: &Plan,
+    step: &Step,
+    release: &Release,
+    rendered: &Rendered,
+    folder: &Path,
+) -> Result<Work, Failures> {
+    let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+    let findings = folder.join(format!("{}.findings.json", release.name));
+    let task = Task { rewriting: site.rewritings[&release.name].clone(), findings: findings.clone() };
+    let task_path = folder.join(format!("{}.task.json", release.name));
+    files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
+    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches('.').to_owned();
+    Ok(Work {
+        chart: workspace.supply().chart(locked, &workspace.tree).await?,
+        values: render::values_json(release),
+        labels: plan::labels(plan, step, &run),
+        wait: release.wait,
+        timeout: release.timeout,
+        task: task_path,
+        findings,
+        crds: rendered.crds(),
+    })
+}
+
+fn draw(ui: &Ui, event: &Event) {
+    let line = |mark: String, step: &Step, elapsed: Option<Duration>| {
+        let elapsed = elapsed.map(|e| format!("  {}", duration(e))).unwrap_or_default();
+        ui.line(format!("  {mark} {:<22}  {}{elapsed}", step.release, action(step)));
+    };
+    match event {
+        Event::Tier(name) => ui.line(format!("{} {name}", ui.style.heading("Applying"))),
+        Event::Started(step) => ui.detail("Starting", &step.release),
+        Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
+        Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
+        Event::Skipped(step, need) => ui.line(format!("  - {:<22}  skipped: it needs {need}", step.release)),
+    }
+}
+
+/// Says how it ended.
+fn conclude(context: &Context, plan: &Plan, report: &Report, elapsed: Duration) -> Result<u8, Failures> {
+    let changes = plan.changes().count();
+    let done = report.done.len();
+    if report.failed.is_empty() && !report.interrupted && done == changes {
+        context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
+        return Ok(0);
+    }
+    let mut failures: Vec<Failure> = report.failed.iter().flat_map(failure::release).collect();
+    if report.interrupted && failures.is_empty() {
+        failures.push(Failure::new(Code::Interrupted, Kind::Yours, "interrupted"));
+    }
+    let rest = format!("{done} of {changes} done; go on with the same command: what is done stays as it is");
+    if let Some(last) = failures.last_mut() {
+        last.help.push(rest);
+    }
+    let failures = Failures::new(failures);
+    Err(if report.interrupted { failures.exit(exit::INTERRUPTED) } else { failures })
+}

@@ -1,0 +1,187 @@
+//! `platctl bundle`: everything an environment needs, in one file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::site;
+use super::workspace::Workspace;
+use crate::bundle::{self, Contents, Event};
+use crate::definition::Definition;
+use crate::image::Platform;
+use crate::lock::{Lock, LockedChart};
+use crate::supply::locked_chart;
+use crate::ui::failure::{Code, Failure, Failures, Kind};
+use crate::ui::{self, Progress, count};
+
+/// Flags of `bundle`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The platctl to carry [default: this one]
+    #[arg(long, value_name = "FILE")]
+    platctl: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failures`].
+pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    let begun = std::time::Instant::now();
+    let workspace = Workspace::open(context)?;
+    let definition = workspace.definition(context)?;
+    let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
+    check_executable(&executable)?;
+    check_lock_is_whole(&workspace.lock, &definition)?;
+    site::check_closed_world(context, &workspace, &definition).await?;
+    let contents = contents(&workspace, &definition, executable).await?;
+    context.ui.say("Charts", format!("{} verified", contents.charts.len()));
+
+    let downloads = definition.environment.concurrency.downloads;
+    let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
+    let totals = layout.totals();
+    let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
+    let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
+    let (size, shared) = (ui::bytes(totals.bytes), ui::bytes(totals.shared));
+    context.ui.say("Images", format!("{images}, {layers}, {size} ({shared} shared), {}", platforms.join(", ")));
+
+    let progress = context.ui.progress("Fetching", totals.bytes);
+    let events = |event: Event| draw(&progress, &event);
+    let writing = bundle::write(&layout, &args.output, &workspace.upstream, downloads, &events);
+    let written = tokio::select! {
+        written = writing => written?,
+        () = context.interrupt.wait() => return Err(interrupted(&args.output)),
+    };
+    progress.finish();
+    if written.resumed > 0 {
+        context.ui.say("Resumed", format!("{} were there from an earlier run", ui::bytes(written.resumed)));
+    }
+    let elapsed = ui::duration(begun.elapsed());
+    context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
+    context.ui.say("", format!("index {}", written.index_digest));
+    Ok(0)
+}
+
+fn draw(progress: &Progress, event: &Event) {
+    match event {
+        Event::Bytes { bytes, of } => progress.advance(*bytes, of),
+        Event::Resumed { bytes } => progress.advance(*bytes, ""),
+        _ => {}
+    }
+}
+
+fn interrupted(output: &Path) -> Failures {
+    let failure = Failure::new(Code::Interrupted, Kind::Yours, "interrupted");
+    let failure = failure.detail(format!("what was fetched is kept in {}.partial", output.display()));
+    Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
+}
+
+/// Every chart, tool and image of the environment is locked.
+fn check_lock_is_whole(lock: &Lock, definition: &Definition) -> Result<(), Failures> {
+    let environment = &definition.environment;
+    for release in &definition.releases {
+        locked_chart(lock, &release.name, &release.chart)?;
+    }
+    if lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
+        let title = format!("no image of environment {} is in the lock", environment.name);
+        let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
+        return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
+    }
+    Ok(())
+}
+
+async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathBuf) -> Result<Contents, Failures> {
+    let environment = &definition.environment;
+    let supply = workspace.supply();
+    let mut charts = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for release in &definition.releases {
+        let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+        if seen.insert(locked.digest) {
+            let file = supply.chart(locked, &workspace.tree).await?;
+            let config_json = chart_config(locked, &file)?;
+            let LockedChart { name, version, digest, .. } = locked.clone();
+            charts.push(bundle::Chart { name, version, digest, file, config_json });
+        }
+    }
+    let mut tools = Vec::new();
+    for (name, version) in &environment.tools.0 {
+        for platform in &environment.platforms {
+            let Some(locked) = workspace.lock.tool(name, version, platform) else {
+                let title = format!("{name} {version} for {platform} is not in the lock");
+                return Err(Failure::new(Code::NotLocked, Kind::Yours, title).help("run `platctl lock`").into());
+            };
+            let file = supply.tool_file(locked).await?;
+            let title = locked.url.rsplit('/').next().unwrap_or(name).to_owned();
+            let (name, version, platform) = (name.clone(), version.clone(), platform.clone());
+            tools.push(bundle::Tool { name, version, platform, digest: locked.digest, file, title });
+        }
+    }
+    let images = workspace.lock.images_for(&environment.name).map(|(reference, locked)| bundle::Image {
+        reference: reference.clone(),
+        digest: locked.digest,
+        platforms: locked
+            .platforms
+            .iter()
+            .filter(|(p, _)| environment.platforms.contains(p))
+            .map(|(p, d)| (p.clone(), *d))
+            .collect(),
+    });
+    Ok(Contents {
+        environment: environment.name.clone(),
+        definition: workspace.tree.for_environments(&environment.layers).to_tar()?,
+        platctl,
+        platctl_platform: environment.platforms.first().cloned().unwrap_or_else(Platform::host),
+        charts,
+        tools,
+        images: images.collect(),
+    })
+}
+
+/// The configuration of a chart as an OCI artifact: its Chart.yaml as JSON, as helm pushes it.
+fn chart_config(locked: &LockedChart, file: &Path) -> Result<Vec<u8>, Failures> {
+    let unreadable = |reason: String| {
+        let title = format!("{} {}: the archive can't be read: {reason}", locked.name, locked.version);
+        Failures::from(Failure::new(Code::Changed, Kind::Permanent, title))
+    };
+    let text = crate::definition::chart_yaml(file).map_err(|e| unreadable(e.to_string()))?;
+    let node = crate::yaml::parse_generated("Chart.yaml", &text).map_err(|p| unreadable(p.to_string()))?;
+    Ok(node.to_json().to_string().into_bytes())
+}
+
+/// Only a static Linux executable starts on any host of the site.
+fn check_executable(path: &Path) -> Result<(), Failures> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(64 * 1024).read_to_end(&mut head));
+    read.map_err(crate::files::FileError::at("read", path))?;
+    match elf_interpreter(&head) {
+        Some(false) => Ok(()),
+        Some(true) => {
+            let title = format!("{} is dynamically linked", path.display());
+            let failure = Failure::new(Code::BundleNotMade, Kind::Yours, title);
+            Err(failure.help("carry a static one with --platctl FILE: the site's hosts may lack its libraries").into())
+        }
+        None => {
+            let title = format!("{} is no Linux executable", path.display());
+            Err(Failure::new(Code::BundleNotMade, Kind::Yours, title).help("name one with --platctl FILE").into())
+        }
+    }
+}
+
+/// Whether a 64-bit ELF file asks for a dynamic loader (program header PT_INTERP); `None` when it is no such file.
+fn elf_interpreter(head: &[u8]) -> Option<bool> {
+    const PT_INTERP: u32 = 3;
+    let at = |offset: usize, n: usize| head.get(offset..offset + n);
+    if at(0, 5)? != b"\x7fELF\x02" {
+        return None;
+    }
+    let table = u64::from_le_bytes(at(32, 8)?.try_into().ok()?) as usize;
+    let size = u16::from_le_bytes(at(54, 2)?.try_into().ok()?) as usize;
+    let number = u16::from_le_bytes(at(56, 2)?.try_into().ok()?) as usize;
+    let kind = |i: usize| Some(u32::from_le_bytes(at(table + i * size, 4)?.try_into().ok()?));
+    Some((0..number).any(|i| kind(i) == Some(PT_INTERP)))
+}

@@ -1,0 +1,150 @@
+//! `platctl lock`: pins charts, images and tools by content.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::workspace::Workspace;
+use crate::definition::{ChartSource, Definition, LOCK_PATH};
+use crate::files;
+use crate::image::{Platform, Reference};
+use crate::lock::{Lock, LockedChart};
+use crate::resolve::{self, Charts, Event, Events};
+use crate::ui::count;
+use crate::ui::failure::{Code, Failure, Failures, Kind};
+
+/// Flags of `lock`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fail if the lock would change, and change nothing
+    #[arg(long)]
+    check: bool,
+    /// Lay the charts out in a folder, as NAME-VERSION.tgz
+    #[arg(long, value_name = "DIR")]
+    vendor: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failures`].
+pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    let workspace = Workspace::open(context)?;
+    let Some(folder) = workspace.folder.clone() else {
+        let failure = Failure::new(Code::Usage, Kind::Yours, "a bundle's lock can't be changed");
+        return Err(failure.help("lock in the definition's folder").into());
+    };
+    let events = |event: Event| match event {
+        Event::Pinned { kind, name } => context.ui.say("Pinned", format!("{kind} {name}")),
+        Event::Rendered { place, images } => {
+            context.ui.detail("Rendered", format!("{place}: {}", count(images, "image")))
+        }
+    };
+    let lock = resolve(context, &workspace, &events).await?;
+    let path = folder.join(LOCK_PATH);
+    let (old, new) = (workspace.tree.get(LOCK_PATH).unwrap_or_default(), lock.to_yaml());
+    let changed = old != new.as_bytes();
+    if args.check && changed {
+        return Err(stale(&String::from_utf8_lossy(old), &new));
+    }
+    if changed {
+        files::write_atomic(&path, new.as_bytes())?;
+    }
+    if let Some(vendor) = &args.vendor {
+        lay_out(&workspace, &lock, vendor).await?;
+    }
+    let (charts, images, tools) = (lock.charts.len(), lock.images.len(), lock.tools.len());
+    let state = if changed { "" } else { ", unchanged" };
+    context.ui.say(
+        "Locked",
+        format!("{}, {}, {}{state}", count(charts, "chart"), count(images, "image"), count(tools, "tool")),
+    );
+    Ok(0)
+}
+
+/// What the lock should say.
+async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -> Result<Lock, Failures> {
+    let Workspace { tree, lock: old, store, upstream, .. } = workspace;
+    let all = Definition::environments(tree);
+    let definitions = all.iter().map(|name| Definition::load(tree, name)).collect::<Result<Vec<_>, _>>()?;
+    let named: Vec<&Definition> = match &context.global.environment {
+        None => definitions.iter().collect(),
+        Some(name) => {
+            workspace.definition(context)?;
+            definitions.iter().filter(|d| d.environment.name == *name).collect()
+        }
+    };
+    let mut lock = Lock { charts: charts(workspace, &definitions, events).await?, ..Lock::default() };
+    lock.tools = resolve::lock_tools(old, &definitions, upstream, store, events).await?;
+    let mut wanted: BTreeMap<Reference, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
+    for definition in &named {
+        let helm = workspace.helm_of(context, &definition.environment, &lock).await?;
+        let files = resolve::chart_files(definition, &lock, tree, workspace.supply()).await?;
+        for (image, from) in resolve::wanted_images(definition, &files, &helm, events).await? {
+            let entry = wanted.entry(image).or_default();
+            entry.0.extend(definition.environment.platforms.iter().cloned());
+            entry.1.extend(from);
+        }
+    }
+    keep_others(old, &definitions, &named, &mut wanted);
+    let at_once = definitions.first().map_or(8, |d| d.environment.concurrency.downloads);
+    lock.images = resolve::lock_images(old, wanted, upstream, at_once, events).await?;
+    Ok(lock)
+}
+
+/// Every chart any environment wants.
+async fn charts(
+    workspace: &Workspace,
+    definitions: &[Definition],
+    events: Events<'_>,
+) -> Result<Vec<LockedChart>, Failures> {
+    let sources: BTreeSet<&ChartSource> = definitions.iter().flat_map(|d| &d.releases).map(|r| &r.chart).collect();
+    let mut charts = Charts::new(&workspace.upstream, &workspace.store);
+    let mut locked = Vec::new();
+    for source in sources {
+        locked.push(charts.lock(&workspace.lock, &workspace.tree, source, events).await?);
+    }
+    locked.sort();
+    Ok(locked)
+}
+
+/// What is pinned for environments that were not asked for stays.
+fn keep_others(
+    old: &Lock,
+    all: &[Definition],
+    named: &[&Definition],
+    wanted: &mut BTreeMap<Reference, (BTreeSet<Platform>, BTreeSet<String>)>,
+) {
+    let kept = |place: &String| {
+        let environment = place.split('/').next().unwrap_or_default();
+        let exists = all.iter().any(|d| d.environment.name == environment);
+        exists && !named.iter().any(|d| d.environment.name == environment)
+    };
+    for (image, locked) in &old.images {
+        let places: BTreeSet<String> = locked.from.iter().filter(|place| kept(place)).cloned().collect();
+        if !places.is_empty() {
+            let entry = wanted.entry(image.clone()).or_default();
+            entry.0.extend(locked.platforms.keys().cloned());
+            entry.1.extend(places);
+        }
+    }
+}
+
+async fn lay_out(workspace: &Workspace, lock: &Lock, folder: &Path) -> Result<(), Failures> {
+    files::create_folder(folder)?;
+    for chart in &lock.charts {
+        let path = workspace.supply().chart(chart, &workspace.tree).await?;
+        files::write_atomic(&folder.join(format!("{}-{}.tgz", chart.name, chart.version)), &files::read(&path)?)?;
+    }
+    Ok(())
+}
+
+/// The lock differs: the first lines that do.
+fn stale(old: &str, new: &str) -> Failures {
+    let (before, after): (BTreeSet<&str>, BTreeSet<&str>) = (old.lines().collect(), new.lines().collect());
+    let gone = before.difference(&after).map(|line| format!("- {line}"));
+    let come = after.difference(&before).map(|line| format!("+ {line}"));
+    let lines: Vec<String> = gone.chain(come).take(20).collect();
+    let failure = Failure::new(Code::LockStale, Kind::Yours, format!("{LOCK_PATH} is stale")).word(&lines.join("\n"));
+    failure.help("run `platctl lock` and commit the file").into()
+}

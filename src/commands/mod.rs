@@ -1,0 +1,45 @@
+//! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace` and
+//! `site`.
+
+pub mod apply;
+pub mod bundle;
+pub mod inspect;
+pub mod lock;
+pub mod plan;
+pub mod post_render;
+pub mod push;
+pub mod site;
+pub mod status;
+pub mod template;
+pub mod unpack;
+pub mod workspace;
+
+use crate::cli::Global;
+use crate::surroundings::Surroundings;
+use crate::tools::Interrupt;
+use crate::ui::Ui;
+
+/// What every verb is given.
+pub struct Context {
+    /// What the process was started with.
+    pub surroundings: Surroundings,
+    /// Flags of every verb.
+    pub global: Global,
+    /// The terminal.
+    pub ui: Ui,
+    /// Hears when the user wants to stop.
+    pub interrupt: Interrupt,
+}
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The `apiVersion` of every JSON result.
+pub const API_VERSION: &str = crate::definition::API_VERSION;

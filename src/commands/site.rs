@@ -1,0 +1,194 @@
+//! What `plan`, `apply`, `template` and `bundle` have in common: the desired releases with what the lock and the site
+//! say of them, and the check that nothing unlocked would run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Context;
+use super::workspace::Workspace;
+use crate::definition::{Definition, Release};
+use crate::digest::Digest;
+use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector};
+use crate::render::{self, REWRITER_VERSION, Rendered, Rewriting, Violation};
+use crate::resolve;
+use crate::supply::locked_chart;
+use crate::tools::Kubectl;
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+
+/// An environment, what is wanted of it, and what every release's images become.
+pub struct Site {
+    /// The definition.
+    pub definition: Definition,
+    /// What every release's images become, by release.
+    pub rewritings: BTreeMap<String, Rewriting>,
+}
+
+impl Site {
+    /// Brings definition and lock together.
+    ///
+    /// # Errors
+    /// [`Failures`] when the digests for several platforms are only in a bundle that was not given.
+    pub fn new(workspace: &Workspace, definition: Definition) -> Result<Site, Failures> {
+        let tops = workspace.bundled_tops();
+        if definition.environment.platforms.len() > 1 && workspace.bundle.is_none() {
+            let title = format!(
+                "environment {} has several platforms: its images' digests are in the bundle",
+                definition.environment.name
+            );
+            return Err(Failure::new(Code::NotInBundle, Kind::Yours, title)
+                .help("name the bundle with --bundle FILE")
+                .into());
+        }
+        let rewriting = |release: &Release| {
+            let images = plan::image_digests(&workspace.lock, &definition, release, &tops);
+            (release.name.clone(), rewriting(&definition, release, images))
+        };
+        let rewritings = definition.releases.iter().map(rewriting).collect();
+        Ok(Site { definition, rewritings })
+    }
+
+    /// The releases a selector means, with their inputs.
+    ///
+    /// # Errors
+    /// [`Failures`] when it means nothing, or when a chart is not locked.
+    pub fn desired(&self, workspace: &Workspace, selector: &Selector) -> Result<Vec<Desired<'_>>, Failures> {
+        let meant = |release: &&Release| selector.matches(&self.definition, release);
+        let releases: Vec<&Release> = self.definition.releases.iter().filter(meant).collect();
+        if releases.is_empty() && !selector.is_all() {
+            let failure = Failure::new(Code::Usage, Kind::Yours, "the selector matches no release");
+            return Err(Failures::from(failure).exit(exit::NOTHING_SELECTED));
+        }
+        releases.into_iter().map(|release| self.desired_release(workspace, release)).collect()
+    }
+
+    fn desired_release<'s>(&'s self, workspace: &Workspace, release: &'s Release) -> Result<Desired<'s>, Failures> {
+        let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+        let rewriting = &self.rewritings[&release.name];
+        let environment = &self.definition.environment;
+        let inputs = plan::inputs(&Decisive {
+            rewriter: REWRITER_VERSION,
+            chart: locked.digest,
+            values: &release.values.to_json(),
+            namespace: &release.namespace,
+            namespace_labels: &release.namespace_labels,
+            images: &rewriting.images,
+            declared: rewriting.declared.clone(),
+            registry: rewriting.registry.as_ref().map(|(address, prefix)| (address.as_str(), prefix.as_str())),
+            kube_version: &environment.kube_version,
+            wait: release.wait,
+        });
+        Ok(Desired { release, version: locked.version.clone(), inputs })
+    }
+
+    /// Renders releases offline and refuses images that are not locked.
+    ///
+    /// # Errors
+    /// [`Failures`], one for each image.
+    pub async fn render(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        releases: &[&Release],
+    ) -> Result<Vec<Rendered>, Failures> {
+        let helm = workspace.helm(context, &self.definition.environment).await?;
+        let mut charts = BTreeMap::new();
+        for release in releases {
+            let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+            let path = workspace.supply().chart(locked, &workspace.tree).await?;
+            charts.insert(release.chart.clone(), path);
+        }
+        let rendered = render::all(&helm, &self.definition.environment, releases, &charts).await?;
+        let violations: Vec<Violation> = releases
+            .iter()
+            .zip(&rendered)
+            .flat_map(|(release, rendered)| self.rewritings[&release.name].violations(&rendered.stream))
+            .collect();
+        if violations.is_empty() {
+            return Ok(rendered);
+        }
+        Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED))
+    }
+}
+
+fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String, Digest>) -> Rewriting {
+    let registry = definition.environment.registry.as_ref();
+    Rewriting {
+        release: release.name.clone(),
+        registry: registry.map(|registry| (registry.site.address.clone(), registry.site.prefix.clone())),
+        images,
+        declared: release.extra_images.iter().map(ToString::to_string).collect(),
+        ignored: release.ignored_images.iter().map(|i| (i.pattern.clone(), i.reason.clone())).collect(),
+    }
+}
+
+/// Refuses an environment whose releases would run an image that is not locked.
+///
+/// # Errors
+/// [`Failures`], one for each image.
+pub async fn check_closed_world(
+    context: &Context,
+    workspace: &Workspace,
+    definition: &Definition,
+) -> Result<(), Failures> {
+    let helm = workspace.helm(context, &definition.environment).await?;
+    let charts = resolve::chart_files(definition, &workspace.lock, &workspace.tree, workspace.supply()).await?;
+    let releases: Vec<&Release> = definition.releases.iter().collect();
+    let rendered = render::all(&helm, &definition.environment, &releases, &charts).await?;
+    let locked = |release: &Release| {
+        let place = definition.place(release);
+        workspace.lock.images_of(&place).map(|(image, locked)| (image.to_string(), locked.digest)).collect()
+    };
+    let violations: Vec<Violation> = releases
+        .iter()
+        .zip(&rendered)
+        .flat_map(|(release, rendered)| rewriting(definition, release, locked(release)).violations(&rendered.stream))
+        .collect();
+    if violations.is_empty() { Ok(()) } else { Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED)) }
+}
+
+/// Looks at the cluster once: the guards and helm's records, side by side.
+///
+/// # Errors
+/// [`Failures`] when it is another cluster or can't be reached.
+pub async fn observe(kubectl: &Kubectl, definition: &Definition) -> Result<Observation, Failures> {
+    let (guard, records) = tokio::join!(guard(kubectl, definition), kubectl.release_records());
+    guard?;
+    let records = records.map_err(|e| failure::cluster("cannot list helm's releases", &e))?;
+    Ok(Observation::parse(&records))
+}
+
+async fn guard(kubectl: &Kubectl, definition: &Definition) -> Result<(), Failures> {
+    let Some(declared) = &definition.environment.cluster.uid else { return Ok(()) };
+    let uid = kubectl.cluster_uid().await.map_err(|e| failure::cluster("cannot ask which cluster this is", &e))?;
+    if uid == *declared {
+        return Ok(());
+    }
+    let title = format!("this is not the cluster of environment {}", definition.environment.name);
+    let failure = Failure::new(Code::WrongCluster, Kind::Yours, title)
+        .detail(format!("declared: {declared}"))
+        .detail(format!("found:    {uid} (uid of the namespace kube-system)"))
+        .help("check kubeconfig and context; correct `cluster.uid` only if the cluster was made anew");
+    Err(Failures::from(failure).exit(exit::REFUSED))
+}
+
+/// Needs of selected releases that are not selected themselves must be deployed.
+///
+/// # Errors
+/// [`Failures`], one for each that is not.
+pub fn check_needs(site: &Site, plan: &Plan, observed: &Observation) -> Result<(), Failures> {
+    let selected: BTreeSet<&str> = plan.steps().map(|step| step.release.as_str()).collect();
+    let deployed = |need: &str| {
+        let release = site.definition.releases.iter().find(|release| release.name == need);
+        release.and_then(|r| observed.get(&r.namespace, &r.name)).is_some_and(|o| o.status == "deployed")
+    };
+    let mut failures = Vec::new();
+    for step in plan.steps() {
+        for need in step.needs.iter().filter(|need| !selected.contains(need.as_str()) && !deployed(need)) {
+            let title = format!("{}: it needs {need}, which is not deployed and not selected", step.release);
+            failures.push(
+                Failure::new(Code::NeedMissing, Kind::Yours, title)
+                    .help(format!("select it too: -l name={},name={need}", step.release)),
+            );
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
+}

@@ -1,0 +1,207 @@
+//! What a verb works on: definition and lock, from a folder or a bundle, with the store, the network and the tools.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use crate::bundle::Bundle;
+use crate::definition::{Definition, Environment, LOCK_PATH, Tree};
+use crate::files::{self, Store};
+use crate::lock::Lock;
+use crate::net::{Authority, Client, Mirrors, Settings};
+use crate::supply::Supply;
+use crate::tools::{Cluster, Helm, Kubectl};
+use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+
+/// Definition, lock and where bytes come from.
+pub struct Workspace {
+    /// The definition's files.
+    pub tree: Tree,
+    /// The folder it was read from; none when it is the bundle's.
+    pub folder: Option<PathBuf>,
+    /// The bundle.
+    pub bundle: Option<Bundle>,
+    /// What is locked.
+    pub lock: Lock,
+    /// Charts and tools on the disk.
+    pub store: Store,
+    /// The network, through the mirrors.
+    pub upstream: Client,
+}
+
+impl Workspace {
+    /// Opens the definition that the flags name: a folder, else the working directory, else the bundle.
+    ///
+    /// # Errors
+    /// [`Failures`].
+    pub fn open(context: &Context) -> Result<Workspace, Failures> {
+        Workspace::with_bundle(context, context.global.bundle.as_deref())
+    }
+
+    /// As [`Workspace::open`], with the bundle named.
+    ///
+    /// # Errors
+    /// [`Failures`].
+    pub fn with_bundle(context: &Context, bundle: Option<&Path>) -> Result<Workspace, Failures> {
+        let bundle = bundle.map(Bundle::open).transpose()?;
+        let folder = folder(context, bundle.is_some())?;
+        let tree = match (&folder, &bundle) {
+            (Some(folder), _) => Tree::read(folder)?,
+            (None, Some(bundle)) => Tree::from_tar(&bundle.definition()?)?,
+            (None, None) => Tree::read(Path::new("."))?,
+        };
+        let lock = match tree.get(LOCK_PATH) {
+            None => Lock::default(),
+            Some(bytes) => Lock::parse(LOCK_PATH, &String::from_utf8_lossy(bytes))
+                .map_err(|problem| Failure::problem(Code::LockUnreadable, &problem))?,
+        };
+        files::private_folder(&context.surroundings.cache)?;
+        let store = Store::open(&context.surroundings.cache.join("store"))?;
+        let upstream = upstream(context)?;
+        Ok(Workspace { tree, folder, bundle, lock, store, upstream })
+    }
+
+    /// The environment that the flags name, or the bundle's.
+    ///
+    /// # Errors
+    /// [`Failures`] when none is named or the definition is wrong.
+    pub fn definition(&self, context: &Context) -> Result<Definition, Failures> {
+        let bundled = self.bundle.as_ref().map(Bundle::environment);
+        let name = match (context.global.environment.as_deref(), bundled) {
+            (Some(name), Some(bundled)) if self.folder.is_none() && name != bundled => {
+                let failure =
+                    Failure::new(Code::NotInBundle, Kind::Yours, format!("environment `{name}` is not in the bundle"));
+                return Err(Failures::from(failure.help(format!("the bundle is for `{bundled}`"))).exit(exit::REFUSED));
+            }
+            (Some(name), _) => name,
+            (None, Some(bundled)) => bundled,
+            (None, None) => {
+                let known = Definition::environments(&self.tree).join(", ");
+                let failure = Failure::new(Code::Usage, Kind::Yours, "no environment was named");
+                return Err(Failures::from(failure.help(format!("name one with -e: {known}"))).exit(exit::USAGE));
+            }
+        };
+        Ok(Definition::load(&self.tree, name)?)
+    }
+
+    /// Where locked bytes come from.
+    pub fn supply(&self) -> Supply<'_> {
+        Supply { store: &self.store, bundle: self.bundle.as_ref(), client: &self.upstream }
+    }
+
+    /// The environment's helm.
+    ///
+    /// # Errors
+    /// [`Failures`] when it is not locked or can't be had.
+    pub async fn helm(&self, context: &Context, environment: &Environment) -> Result<Helm, Failures> {
+        self.helm_of(context, environment, &self.lock).await
+    }
+
+    /// The helm that another lock names for an environment.
+    ///
+    /// # Errors
+    /// As [`Workspace::helm`].
+    pub async fn helm_of(&self, context: &Context, environment: &Environment, lock: &Lock) -> Result<Helm, Failures> {
+        let cache = &context.surroundings.cache;
+        let program = self.supply().tool(lock, environment, "helm", cache).await?;
+        let home = cache.join("helm");
+        files::private_folder(&home)?;
+        Ok(Helm {
+            program,
+            plugins: home.join("no-plugins"),
+            home,
+            variables: context.surroundings.variables.clone(),
+            interrupt: context.interrupt.clone(),
+        })
+    }
+
+    /// The environment's kubectl, for the cluster that environment and flags name.
+    ///
+    /// # Errors
+    /// [`Failures`] when it is not locked or can't be had, or when flags and environment name different contexts.
+    pub async fn kubectl(&self, context: &Context, environment: &Environment) -> Result<Kubectl, Failures> {
+        let cache = &context.surroundings.cache;
+        let program = self.supply().tool(&self.lock, environment, "kubectl", cache).await?;
+        let home = cache.join("kubectl");
+        files::private_folder(&home)?;
+        Ok(Kubectl {
+            program,
+            cluster: Cluster {
+                kubeconfig: context.global.kubeconfig.clone(),
+                context: cluster_context(context, environment)?,
+            },
+            home,
+            variables: context.surroundings.variables.clone(),
+            request_timeout: environment.timeouts.request,
+            interrupt: context.interrupt.clone(),
+        })
+    }
+
+    /// A client for the site's registry. No mirror ever stands in for it.
+    ///
+    /// # Errors
+    /// [`Failures`] when an authority's file can't be read.
+    pub fn site_client(&self, context: &Context, environment: &Environment) -> Result<Client, Failures> {
+        let mut settings = settings(context)?;
+        settings.timeout = environment.timeouts.request;
+        if let Some(registry) = &environment.registry {
+            if registry.plain_http {
+                settings.plain_http.insert(registry.site.address.clone());
+            }
+            if let Some(pem) = &registry.ca {
+                settings.authorities.push(Authority { name: "registry.ca".to_owned(), pem: pem.clone() });
+            }
+        }
+        Ok(Client::new(settings))
+    }
+
+    /// The digest pods are given for each image that the bundle has.
+    pub fn bundled_tops(&self) -> BTreeMap<String, crate::digest::Digest> {
+        let images = self.bundle.iter().flat_map(Bundle::images);
+        images.map(|image| (image.reference.to_string(), image.top.digest)).collect()
+    }
+}
+
+/// The context to use; the environment's guard and the flag must agree.
+fn cluster_context(context: &Context, environment: &Environment) -> Result<Option<String>, Failures> {
+    match (&environment.cluster.context, &context.global.context) {
+        (Some(declared), Some(asked)) if declared != asked => {
+            let title = format!("environment {} belongs to context `{declared}`, not `{asked}`", environment.name);
+            let failure = Failure::new(Code::WrongCluster, Kind::Yours, title);
+            Err(Failures::from(failure.help("leave --context out, or name the other environment")).exit(exit::REFUSED))
+        }
+        (declared, asked) => Ok(declared.clone().or_else(|| asked.clone())),
+    }
+}
+
+/// The folder of the definition, when it does not come from the bundle.
+fn folder(context: &Context, has_bundle: bool) -> Result<Option<PathBuf>, Failures> {
+    if let Some(folder) = &context.global.directory {
+        return Ok(Some(folder.clone()));
+    }
+    let here = PathBuf::from(".");
+    if here.join("environments").is_dir() {
+        return Ok(Some(here));
+    }
+    if has_bundle {
+        return Ok(None);
+    }
+    let failure =
+        Failure::new(Code::NoDefinition, Kind::Yours, "this folder holds no definition: there is no `environments/`");
+    Err(failure.help("give its folder with -C DIR, or a bundle with --bundle FILE").into())
+}
+
+fn upstream(context: &Context) -> Result<Client, Failures> {
+    let rules: BTreeSet<&String> = context.surroundings.mirrors.iter().chain(&context.global.mirror).collect();
+    let mut settings = settings(context)?;
+    settings.mirrors = Mirrors::parse(rules)?;
+    Ok(Client::new(settings))
+}
+
+fn settings(context: &Context) -> Result<Settings, Failures> {
+    let mut settings = Settings { docker_config: context.surroundings.docker_config.clone(), ..Settings::default() };
+    for file in context.global.ca_file.iter().chain(&context.surroundings.ca_file) {
+        settings.authorities.push(Authority { name: file.display().to_string(), pem: files::read(file)? });
+    }
+    Ok(settings)
+}

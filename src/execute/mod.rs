@@ -1,0 +1,169 @@
+//! The one loop that changes a cluster: tiers in order, needs inside a tier, bounded concurrency. It does what the
+//! plan says and decides nothing; it tells what happens as events.
+
+mod diagnose;
+mod release;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::plan::{Action, Plan, Step, TierPlan};
+use crate::tools::{Helm, Kubectl};
+
+pub use release::{Cause, ReleaseError};
+
+/// What is needed to do one release's step.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The chart's archive.
+    pub chart: PathBuf,
+    /// The values, as JSON.
+    pub values: Vec<u8>,
+    /// Labels of helm's record.
+    pub labels: Vec<(String, String)>,
+    /// Wait until it is ready.
+    pub wait: bool,
+    /// How long at most.
+    pub timeout: Duration,
+    /// The post-renderer's task.
+    pub task: PathBuf,
+    /// Where the post-renderer leaves what it refused.
+    pub findings: PathBuf,
+    /// Resource definitions of its `crds/` folders: names and text.
+    pub crds: Option<(Vec<String>, String)>,
+}
+
+/// The tools and how many releases they work on at once.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    /// helm.
+    pub helm: &'a Helm,
+    /// kubectl.
+    pub kubectl: &'a Kubectl,
+    /// Releases at once.
+    pub at_once: usize,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A tier with something to do begins.
+    Tier(&'a str),
+    /// A release begins.
+    Started(&'a Step),
+    /// A release is done.
+    Done(&'a Step, Duration),
+    /// A release failed.
+    Failed(&'a Step, Duration),
+    /// A release is left out because one that it needs failed.
+    Skipped(&'a Step, &'a str),
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Releases that were changed.
+    pub done: Vec<String>,
+    /// Releases that failed, with why.
+    pub failed: Vec<ReleaseError>,
+    /// Releases that were not reached.
+    pub skipped: Vec<String>,
+    /// The user asked to stop.
+    pub interrupted: bool,
+}
+
+/// Does what a plan says.
+pub async fn run(
+    plan: &Plan,
+    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
+    work: &BTreeMap<String, Work>,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Report {
+    let mut report = Report::default();
+    let mut stopped = false;
+    for tier in &plan.tiers {
+        let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
+        if changes.is_empty() {
+            continue;
+        }
+        if stopped || hands.helm.interrupt.said() {
+            report.skipped.extend(changes.iter().map(|step| step.release.clone()));
+            continue;
+        }
+        events(Event::Tier(&tier.name));
+        run_tier(tier, &changes, namespaces, work, hands, events, &mut report).await;
+        stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
+    }
+    report.interrupted = hands.helm.interrupt.said();
+    report
+}
+
+async fn run_tier<'p>(
+    tier: &'p TierPlan,
+    changes: &[&'p Step],
+    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
+    work: &BTreeMap<String, Work>,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+    report: &mut Report,
+) {
+    let wanted: BTreeSet<&str> = changes.iter().map(|step| step.namespace.as_str()).collect();
+    if let Err(error) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
+        report.failed.push(error.of(&tier.name));
+        report.skipped.extend(changes.iter().map(|step| step.release.clone()));
+        return;
+    }
+    let mut waiting: Vec<&Step> = changes.to_vec();
+    let mut running = FuturesUnordered::new();
+    loop {
+        skip_hopeless(&mut waiting, report, events);
+        while running.len() < hands.at_once && !hands.helm.interrupt.said() {
+            let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
+            let step = waiting.remove(next);
+            events(Event::Started(step));
+            running.push(async move {
+                let begun = Instant::now();
+                let result = release::apply(step, &work[&step.release], hands).await;
+                (step, result, begun.elapsed())
+            });
+        }
+        let Some((step, result, elapsed)) = running.next().await else { break };
+        match result {
+            Ok(()) => {
+                events(Event::Done(step, elapsed));
+                report.done.push(step.release.clone());
+            }
+            Err(error) => {
+                events(Event::Failed(step, elapsed));
+                report.failed.push(error);
+            }
+        }
+    }
+    report.skipped.extend(waiting.iter().map(|step| step.release.clone()));
+}
+
+/// Whether everything a step needs of its own tier's changes is done.
+fn is_ready(step: &Step, changes: &[&Step], report: &Report) -> bool {
+    let open = |need: &String| changes.iter().any(|other| other.release == *need) && !report.done.contains(need);
+    !step.needs.iter().any(open)
+}
+
+/// Takes out steps whose needs failed, and those that need these.
+fn skip_hopeless(waiting: &mut Vec<&Step>, report: &mut Report, events: &(dyn Fn(Event<'_>) + Send + Sync)) {
+    loop {
+        let lost = |need: &&String| {
+            report.failed.iter().any(|failed| failed.release == **need) || report.skipped.contains(*need)
+        };
+        let hopeless =
+            waiting.iter().enumerate().find_map(|(i, step)| Some((i, step.needs.iter().find(lost)?.clone())));
+        let Some((index, need)) = hopeless else { return };
+        let step = waiting.remove(index);
+        events(Event::Skipped(step, &need));
+        report.skipped.push(step.release.clone());
+    }
+}

@@ -1,0 +1,155 @@
+//! One release's step: namespace, resource definitions, helm; and what its failure means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::{Hands, Work, diagnose};
+use crate::plan::Step;
+use crate::render::Violation;
+use crate::tools::{CallError, Kubectl, UpgradeRequest};
+
+/// A release's step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{release}: {cause}")]
+pub struct ReleaseError {
+    /// The release, or the tier when its namespaces could not be made.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Why.
+    #[source]
+    pub cause: Cause,
+    /// What the cluster says of its pods, a line each.
+    pub observed: Vec<String>,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The namespaces of a tier could not be made.
+    #[error("cannot make its namespaces")]
+    Namespaces(#[source] CallError),
+    /// The resource definitions could not be applied.
+    #[error("cannot apply its custom resource definitions")]
+    Crds(#[source] CallError),
+    /// What helm rendered holds images that may not run; helm changed nothing.
+    #[error("it rendered {} images that are not locked", .0.len())]
+    Images(Vec<Violation>),
+    /// helm failed.
+    #[error("helm failed")]
+    Helm(#[source] CallError),
+}
+
+impl Cause {
+    /// The error of a release or tier.
+    pub(super) fn of(self, release: &str) -> ReleaseError {
+        ReleaseError { release: release.to_owned(), namespace: String::new(), cause: self, observed: Vec::new() }
+    }
+}
+
+/// Makes namespaces with their labels.
+pub(super) async fn ensure_namespaces(
+    kubectl: &Kubectl,
+    wanted: &BTreeSet<&str>,
+    labels: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Result<(), Cause> {
+    let objects: Vec<_> = wanted
+        .iter()
+        .map(|name| {
+            let labels = labels.get(*name).cloned().unwrap_or_default();
+            serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        })
+        .collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    kubectl.apply(&list.to_string(), false).await.map_err(Cause::Namespaces)
+}
+
+/// Does one release's step.
+pub(super) async fn apply(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
+    let result = match &work.crds {
+        Some((names, text)) => apply_crds(hands.kubectl, names, text).await.map_err(Cause::Crds),
+        None => Ok(()),
+    };
+    let result = match result {
+        Ok(()) => upgrade(step, work, hands).await,
+        Err(cause) => Err(cause),
+    };
+    match result {
+        Ok(()) => Ok(()),
+        Err(cause) => Err(ReleaseError {
+            observed: observed(&cause, step, hands.kubectl).await,
+            release: step.release.clone(),
+            namespace: step.namespace.clone(),
+            cause,
+        }),
+    }
+}
+
+async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+    let request = UpgradeRequest {
+        release: &step.release,
+        namespace: &step.namespace,
+        chart: &work.chart,
+        values: &work.values,
+        labels: &work.labels,
+        wait: work.wait,
+        timeout: work.timeout,
+        post_render: &work.task,
+        cluster: &hands.kubectl.cluster,
+    };
+    hands.helm.upgrade(&request).await.map_err(|error| match refused(work) {
+        Some(violations) => Cause::Images(violations),
+        None => Cause::Helm(error),
+    })
+}
+
+/// What the post-renderer refused. helm itself only says that a plugin failed.
+fn refused(work: &Work) -> Option<Vec<Violation>> {
+    serde_json::from_slice(&fs::read(&work.findings).ok()?).ok()
+}
+
+/// Applies definitions on the server and waits until they are served. Fields are taken over only from helm, which
+/// owns them where a chart was installed by hand before.
+async fn apply_crds(kubectl: &Kubectl, names: &[String], text: &str) -> Result<(), CallError> {
+    if let Err(error) = kubectl.apply(text, false).await {
+        if !only_helm_conflicts(error.stderr()) {
+            return Err(error);
+        }
+        kubectl.apply(text, true).await?;
+    }
+    kubectl.wait_established(names).await
+}
+
+/// Whether every conflict kubectl reports is with the field manager `helm`.
+fn only_helm_conflicts(stderr: &str) -> bool {
+    let mut others = stderr
+        .lines()
+        .filter_map(|line| line.split("conflicts with \"").nth(1).or(line.split("conflict with \"").nth(1)));
+    let found: Vec<&str> = others.by_ref().filter_map(|rest| rest.split('"').next()).collect();
+    !found.is_empty() && found.iter().all(|manager| *manager == "helm")
+}
+
+/// What the pods of a release say, when helm gave up on them.
+async fn observed(cause: &Cause, step: &Step, kubectl: &Kubectl) -> Vec<String> {
+    match cause {
+        Cause::Helm(error) if !error.interrupted() => match kubectl.pods(&step.namespace, &step.release).await {
+            Ok(pods) => diagnose::pods(&pods),
+            Err(_) => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_taken_over_from_helm_alone() {
+        let helm = "error: Apply failed with 1 conflict: conflict with \"helm\" using apiextensions.k8s.io/v1: .spec.versions\nPlease review";
+        let other = "error: Apply failed with 2 conflicts: conflicts with \"helm\":\n- .spec.versions\nconflicts with \"cert-manager-cainjector\":\n- .spec.conversion";
+        assert!(only_helm_conflicts(helm));
+        assert!(!only_helm_conflicts(other));
+        assert!(!only_helm_conflicts("connection refused"));
+    }
+}

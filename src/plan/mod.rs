@@ -1,0 +1,320 @@
+//! What is to be done, as final data: built by a pure function from the desired state and one observation of the
+//! cluster. Must not touch anything; whoever executes it decides nothing.
+
+mod inputs;
+mod observe;
+mod select;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::definition::{Definition, Release};
+use crate::lock::Lock;
+
+pub use inputs::{Decisive, inputs};
+pub use observe::{Observation, Observed};
+pub use select::{InvalidSelector, Selector};
+
+/// Labels on helm's record of a release.
+pub mod label {
+    /// Name of the platform.
+    pub const PLATFORM: &str = "platctl.dev/platform";
+    /// Name of the environment.
+    pub const ENVIRONMENT: &str = "platctl.dev/environment";
+    /// The run that made it.
+    pub const RUN: &str = "platctl.dev/run";
+    /// Hash of everything that decides it.
+    pub const INPUTS: &str = "platctl.dev/inputs";
+    /// Version of its chart.
+    pub const CHART_VERSION: &str = "platctl.dev/chart-version";
+}
+
+/// Everything one `apply` will do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Name of the platform.
+    pub platform: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// Tiers in order.
+    pub tiers: Vec<TierPlan>,
+    /// Releases with our labels that the definition no longer has; they are left alone.
+    pub undeclared: Vec<String>,
+}
+
+/// What is done in one tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierPlan {
+    /// Its name.
+    pub name: String,
+    /// The next tier waits for this one.
+    pub gate: bool,
+    /// Its releases.
+    pub steps: Vec<Step>,
+}
+
+/// What is done with one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The release.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Releases that come first.
+    pub needs: Vec<String>,
+    /// What is done.
+    pub action: Action,
+    /// Version of the chart it will have.
+    pub version: String,
+    /// The hash of everything that decides it.
+    pub inputs: String,
+}
+
+/// What is done with a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Action {
+    /// It is as it should be.
+    Unchanged,
+    /// It is not there.
+    Install,
+    /// It is there and differs.
+    Upgrade {
+        /// Version of the chart it has, as far as known.
+        from: Option<String>,
+        /// Why it is not unchanged.
+        because: Because,
+    },
+    /// It is in a state that must be cleared first.
+    Blocked {
+        /// Why.
+        reason: Blocked,
+    },
+}
+
+/// Why a release is upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Because {
+    /// What decides it has changed.
+    Inputs,
+    /// Its last run did not end well.
+    Failed,
+}
+
+/// Why nothing may be done with a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Blocked {
+    /// helm left it in the middle of an operation.
+    Pending {
+        /// helm's status.
+        status: String,
+        /// The newest revision that was deployed, if there is one.
+        deployed: Option<u64>,
+    },
+    /// It belongs to somebody else.
+    Foreign {
+        /// Whose it is, as far as its labels say.
+        owner: Option<String>,
+    },
+}
+
+/// A release with what the lock says of it.
+#[derive(Debug, Clone)]
+pub struct Desired<'a> {
+    /// The release.
+    pub release: &'a Release,
+    /// Version of its chart.
+    pub version: String,
+    /// The hash of everything that decides it.
+    pub inputs: String,
+}
+
+impl Plan {
+    /// Compares what is wanted with what is there.
+    pub fn build(definition: &Definition, desired: &[Desired<'_>], observed: &Observation) -> Plan {
+        let environment = &definition.environment;
+        let step = |wanted: &Desired| {
+            let Release { name, namespace, needs, .. } = wanted.release;
+            Step {
+                release: name.clone(),
+                namespace: namespace.clone(),
+                needs: needs.clone(),
+                action: action(observed.get(namespace, name), wanted, &environment.platform, &environment.name),
+                version: wanted.version.clone(),
+                inputs: wanted.inputs.clone(),
+            }
+        };
+        let tiers = definition.tiers.iter().enumerate().map(|(index, tier)| {
+            let steps = desired.iter().filter(|d| d.release.tier == index).map(step).collect();
+            TierPlan { name: tier.name.clone(), gate: tier.gate, steps }
+        });
+        Plan {
+            platform: environment.platform.clone(),
+            environment: environment.name.clone(),
+            tiers: tiers.filter(|tier| !tier.steps.is_empty()).collect(),
+            undeclared: undeclared(definition, observed),
+        }
+    }
+
+    /// Every step in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.tiers.iter().flat_map(|tier| &tier.steps)
+    }
+
+    /// The steps that do something.
+    pub fn changes(&self) -> impl Iterator<Item = &Step> {
+        self.steps().filter(|step| step.action != Action::Unchanged)
+    }
+
+    /// How many steps install, upgrade and leave as it is.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |wanted: fn(&Action) -> bool| self.steps().filter(|step| wanted(&step.action)).count();
+        (
+            count(|a| matches!(a, Action::Install)),
+            count(|a| matches!(a, Action::Upgrade { .. })),
+            count(|a| matches!(a, Action::Unchanged)),
+        )
+    }
+}
+
+fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environment: &str) -> Action {
+    let Some(observed) = observed.filter(|o| o.status != "uninstalled") else { return Action::Install };
+    let ours =
+        observed.label(label::PLATFORM) == Some(platform) && observed.label(label::ENVIRONMENT) == Some(environment);
+    if !ours {
+        let owner = observed
+            .label(label::PLATFORM)
+            .map(|platform| format!("{platform}/{}", observed.label(label::ENVIRONMENT).unwrap_or("?")));
+        return Action::Blocked { reason: Blocked::Foreign { owner } };
+    }
+    if observed.status.starts_with("pending") || observed.status == "uninstalling" {
+        let (status, deployed) = (observed.status.clone(), observed.deployed);
+        return Action::Blocked { reason: Blocked::Pending { status, deployed } };
+    }
+    let from = observed.label(label::CHART_VERSION).map(str::to_owned);
+    match (observed.status.as_str(), observed.label(label::INPUTS) == Some(&wanted.inputs)) {
+        ("deployed", true) => Action::Unchanged,
+        ("deployed", false) => Action::Upgrade { from, because: Because::Inputs },
+        _ => Action::Upgrade { from, because: Because::Failed },
+    }
+}
+
+/// Releases that are exactly ours by their labels, but no longer wanted.
+fn undeclared(definition: &Definition, observed: &Observation) -> Vec<String> {
+    let environment = &definition.environment;
+    let declared = |namespace: &str, name: &str| {
+        definition.releases.iter().any(|release| release.namespace == namespace && release.name == name)
+    };
+    observed
+        .iter()
+        .filter(|(_, _, o)| o.label(label::PLATFORM) == Some(&environment.platform))
+        .filter(|(_, _, o)| o.label(label::ENVIRONMENT) == Some(&environment.name) && o.status != "uninstalled")
+        .filter(|(namespace, name, _)| !declared(namespace, name))
+        .map(|(namespace, name, _)| format!("{namespace}/{name}"))
+        .collect()
+}
+
+/// The labels a release is given.
+pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
+    let legal: String =
+        step.version.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let labels: BTreeMap<&str, String> = [
+        (label::PLATFORM, plan.platform.clone()),
+        (label::ENVIRONMENT, plan.environment.clone()),
+        (label::RUN, run.to_owned()),
+        (label::INPUTS, step.inputs.clone()),
+        (label::CHART_VERSION, legal),
+    ]
+    .into();
+    labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The images a release is given, with the digest its pods get.
+pub fn image_digests(
+    lock: &Lock,
+    definition: &Definition,
+    release: &Release,
+    tops: &BTreeMap<String, crate::digest::Digest>,
+) -> BTreeMap<String, crate::digest::Digest> {
+    let place = definition.place(release);
+    let platforms = &definition.environment.platforms;
+    let digest = |(image, locked): (&crate::image::Reference, &crate::lock::LockedImage)| {
+        let name = image.to_string();
+        let own = match platforms.as_slice() {
+            [platform] => locked.platforms.get(platform).copied(),
+            _ => tops.get(&name).copied(),
+        };
+        Some((name, own?))
+    };
+    lock.images_of(&place).filter_map(digest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Tree;
+
+    fn definition() -> Definition {
+        let mut tree = Tree::default();
+        tree.insert(
+            "environments/prod/environment.yaml",
+            "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\nplatform: ml\n",
+        );
+        tree.insert("templates/apps/tier.yaml", "apiVersion: platctl.dev/v1\norder: 1\n");
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let text = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: ns\n";
+            tree.insert(format!("templates/apps/{name}/release.yaml"), text);
+        }
+        Definition::load(&tree, "prod").unwrap()
+    }
+
+    fn record(name: &str, revision: u64, status: &str, labels: &str) -> String {
+        format!(
+            "ns  sh.helm.release.v1.{name}.v{revision}  helm.sh/release.v1  1  5m  name={name},owner=helm,status={status},version={revision}{labels}\n"
+        )
+    }
+
+    #[test]
+    fn every_action_has_its_reason() {
+        let ours = ",platctl.dev/platform=ml,platctl.dev/environment=prod,platctl.dev/chart-version=1.0.0";
+        let same = format!("{ours},platctl.dev/inputs=i");
+        let table = [
+            record("a", 1, "superseded", &same),
+            record("a", 2, "deployed", &same),
+            record("b", 1, "deployed", &format!("{ours},platctl.dev/inputs=old")),
+            record("c", 1, "failed", &same),
+            record("d", 1, "deployed", &same),
+            record("d", 2, "pending-upgrade", &same),
+            record("e", 1, "deployed", ""),
+            record("gone", 1, "deployed", &same),
+            record("others", 1, "deployed", ",platctl.dev/platform=ml,platctl.dev/environment=dev"),
+        ]
+        .concat();
+        let definition = definition();
+        let desired: Vec<_> = definition
+            .releases
+            .iter()
+            .map(|release| Desired { release, version: "1.0.0".into(), inputs: "i".into() })
+            .collect();
+        let plan = Plan::build(&definition, &desired, &Observation::parse(&table));
+        let actions: Vec<_> = plan.steps().map(|step| step.action.clone()).collect();
+        let from = Some("1.0.0".to_owned());
+        let expected = [
+            Action::Unchanged,
+            Action::Upgrade { from: from.clone(), because: Because::Inputs },
+            Action::Upgrade { from, because: Because::Failed },
+            Action::Blocked { reason: Blocked::Pending { status: "pending-upgrade".into(), deployed: Some(1) } },
+            Action::Blocked { reason: Blocked::Foreign { owner: None } },
+            Action::Install,
+        ];
+        assert_eq!(actions, expected);
+        assert_eq!(plan.undeclared, ["ns/gone"]);
+        assert_eq!(plan.counts(), (1, 2, 1));
+    }
+}

@@ -1,0 +1,175 @@
+//! Errors of tools and of the cluster. What helm and kubectl say is sorted by their own words, because they exit with
+//! 1 for everything.
+
+use super::definition::images;
+use super::{Code, Failure, Failures, Kind};
+use crate::execute::{Cause, ReleaseError};
+use crate::plan::{Action, Blocked, Step};
+use crate::tools::CallError;
+
+/// What a tool's word means.
+struct Meaning {
+    says: &'static str,
+    code: Code,
+    kind: Kind,
+    help: &'static str,
+}
+
+/// Sorted by how special they are: the first that fits counts.
+const MEANINGS: &[Meaning] = &[
+    Meaning {
+        says: "another operation (install/upgrade/rollback) is in progress",
+        code: Code::Pending,
+        kind: Kind::Yours,
+        help: "another helm works on it, or one was killed; see `platctl status`",
+    },
+    Meaning {
+        says: "invalid ownership metadata",
+        code: Code::Foreign,
+        kind: Kind::Yours,
+        help: "the object belongs to another release or was made by hand; remove it, or let its owner go",
+    },
+    Meaning {
+        says: "conflict occurred while applying object",
+        code: Code::Helm,
+        kind: Kind::Yours,
+        help: "somebody else changed these fields; undo that, or set them in the release's values",
+    },
+    Meaning {
+        says: "don't meet the specifications of the schema",
+        code: Code::Render,
+        kind: Kind::Yours,
+        help: "correct the release's values.yaml; the chart's schema names the key",
+    },
+    Meaning {
+        says: "failed calling webhook",
+        code: Code::Helm,
+        kind: Kind::Transient,
+        help: "the webhook's pods are not ready or not reachable; run the same command again when they are",
+    },
+    Meaning {
+        says: "context deadline exceeded",
+        code: Code::NotReady,
+        kind: Kind::Yours,
+        help: "see why its pods are not ready, then run the same command again",
+    },
+    Meaning {
+        says: "not ready. status:",
+        code: Code::NotReady,
+        kind: Kind::Yours,
+        help: "see why its pods are not ready, then run the same command again",
+    },
+    Meaning {
+        says: "hooks failed",
+        code: Code::Helm,
+        kind: Kind::Yours,
+        help: "look at the hook's Job and its pod; after a failed first install helm does not run install hooks again: uninstall the release before the next try",
+    },
+    Meaning {
+        says: "forbidden",
+        code: Code::Cluster,
+        kind: Kind::Yours,
+        help: "the user of this kubeconfig lacks that right",
+    },
+    Meaning {
+        says: "you must be logged in",
+        code: Code::Cluster,
+        kind: Kind::Yours,
+        help: "the kubeconfig's credentials are not accepted",
+    },
+    Meaning {
+        says: "context was not found",
+        code: Code::WrongCluster,
+        kind: Kind::Yours,
+        help: "the kubeconfig has no such context; name the file with --kubeconfig FILE",
+    },
+    Meaning {
+        says: "does not exist",
+        code: Code::Cluster,
+        kind: Kind::Yours,
+        help: "check the kubeconfig and the context",
+    },
+    Meaning {
+        says: "connection refused",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "the API server does not answer; check the kubeconfig and the server, then try again",
+    },
+    Meaning {
+        says: "unreachable",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "the API server does not answer; check the kubeconfig and the server, then try again",
+    },
+    Meaning {
+        says: "timeout",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "the API server was too slow; try again",
+    },
+];
+
+fn meaning(word: &str) -> Option<&'static Meaning> {
+    let word = word.to_lowercase();
+    MEANINGS.iter().find(|meaning| word.contains(&meaning.says.to_lowercase()))
+}
+
+/// A failed command of a tool.
+fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
+    if error.interrupted() {
+        let failure = Failure::new(Code::Interrupted, Kind::Yours, format!("{title}: interrupted"));
+        return failure.word(error.stderr());
+    }
+    let failure = match meaning(error.stderr()) {
+        Some(meaning) => Failure::new(meaning.code, meaning.kind, title).help(meaning.help),
+        None if matches!(error, CallError::NotRun { .. }) => Failure::caused(Code::Tool, Kind::Yours, error),
+        None => Failure::new(otherwise, Kind::Permanent, title),
+    };
+    failure.detail(error.to_string()).word(error.stderr())
+}
+
+/// A question to the cluster that failed.
+pub fn cluster(what: &str, error: &CallError) -> Failures {
+    call(what.to_owned(), Code::Cluster, error).into()
+}
+
+/// A release's step that failed.
+pub fn release(error: &ReleaseError) -> Vec<Failure> {
+    let title = error.to_string();
+    let failure = match &error.cause {
+        Cause::Images(violations) => return images(violations),
+        Cause::Namespaces(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
+        Cause::Helm(source) => call(title, Code::Helm, source),
+    };
+    vec![error.observed.iter().fold(failure, |failure, line| failure.detail(line.clone()))]
+}
+
+/// A step that may not be done.
+pub fn blocked(step: &Step) -> Option<Failure> {
+    let Action::Blocked { reason } = &step.action else { return None };
+    let Step { release, namespace, .. } = step;
+    Some(match reason {
+        Blocked::Pending { status, deployed } => {
+            let way_out = match deployed {
+                Some(revision) => {
+                    format!("if no helm works on it any more: helm rollback {release} {revision} -n {namespace}")
+                }
+                None => format!("if no helm works on it any more: helm uninstall {release} -n {namespace}"),
+            };
+            Failure::new(Code::Pending, Kind::Yours, format!("{release}: helm left it in `{status}`"))
+                .detail("an earlier run was killed in the middle, or is still at work elsewhere")
+                .help(way_out)
+        }
+        Blocked::Foreign { owner } => {
+            let owner = owner.as_ref().map_or("somebody else".to_owned(), |owner| format!("platform {owner}"));
+            Failure::new(
+                Code::Foreign,
+                Kind::Yours,
+                format!("{release}: a release of that name in {namespace} belongs to {owner}"),
+            )
+            .help(format!(
+                "remove it (helm uninstall {release} -n {namespace}) or give this one another name or namespace"
+            ))
+        }
+    })
+}

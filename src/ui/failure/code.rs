@@ -1,0 +1,67 @@
+//! The codes of failures. They are stable: a code keeps its meaning for ever, and new ones are added at the end of
+//! their hundred.
+
+use std::fmt;
+
+/// A failure's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// A file of the definition is wrong.
+    Definition = 101,
+    /// There is no definition, or no such environment.
+    NoDefinition = 102,
+    /// The lock can't be read.
+    LockUnreadable = 201,
+    /// Something is not in the lock.
+    NotLocked = 202,
+    /// The lock is not what it would become.
+    LockStale = 203,
+    /// Something can't be looked up.
+    Unresolved = 204,
+    /// Bytes are not the ones that are locked.
+    Changed = 205,
+    /// Images that can't be locked or may not run.
+    Images = 206,
+    /// The chart does not render.
+    Render = 207,
+    /// A bundle can't be made.
+    BundleNotMade = 301,
+    /// A bundle is damaged or is none.
+    BundleDamaged = 302,
+    /// A bundle lacks something.
+    NotInBundle = 303,
+    /// The cluster is not the one declared.
+    WrongCluster = 401,
+    /// The cluster can't be reached or refuses.
+    Cluster = 402,
+    /// A release is in the middle of an operation.
+    Pending = 403,
+    /// A release belongs to somebody else.
+    Foreign = 404,
+    /// A release that is needed is not there.
+    NeedMissing = 405,
+    /// A namespace or resource definition can't be applied.
+    Prepare = 410,
+    /// helm failed.
+    Helm = 411,
+    /// A release did not become ready.
+    NotReady = 412,
+    /// The run was interrupted.
+    Interrupted = 413,
+    /// The network failed.
+    Network = 501,
+    /// A registry refused images.
+    Push = 502,
+    /// The file system refused.
+    File = 601,
+    /// A tool can't be run.
+    Tool = 602,
+    /// The command line is wrong.
+    Usage = 701,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E{:04}", *self as u16)
+    }
+}

@@ -1,0 +1,71 @@
+//! Errors of the network, of bundles and of the site's registry.
+
+use super::{Code, Failure, Failures, Kind};
+use crate::{bundle, net, registry};
+
+/// Who can do something about a failed request.
+pub(super) fn kind(kind: net::Kind) -> Kind {
+    match kind {
+        net::Kind::Transient => Kind::Transient,
+        net::Kind::Permanent => Kind::Permanent,
+        net::Kind::Yours => Kind::Yours,
+    }
+}
+
+/// A failed request with what to do about it.
+pub(super) fn request(code: Code, title: String, error: &net::Error) -> Failure {
+    let code = if matches!(error.reason, net::Reason::Mismatch { .. }) { Code::Changed } else { code };
+    let failure = Failure::new(code, kind(error.kind()), title).detail(error.to_string());
+    match (&error.reason, error.status()) {
+        (net::Reason::Mismatch { .. }, _) => {
+            failure.help("what is served there was changed after it was locked, or was damaged on the way; compare before you lock it again")
+        }
+        (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`)"),
+        (_, Some(404)) => failure.help("check the name and version; publishers also remove what they once served"),
+        (_, Some(429)) => failure.help("the server limits requests: log in to it, or try later"),
+        (net::Reason::Connect { .. }, _) => failure.help("check the network, the proxy variables, or name a mirror with --mirror FROM=TO"),
+        (net::Reason::Certificate { .. } | net::Reason::NoAuthorities { .. }, _) => {
+            failure.help("name the authority's certificate with --ca-file FILE, or `registry.ca` in the environment")
+        }
+        _ if failure.kind == Kind::Transient => failure.help("run the same command again: what is whole is kept"),
+        _ => failure,
+    }
+}
+
+impl From<net::Error> for Failures {
+    fn from(error: net::Error) -> Failures {
+        request(Code::Network, "the network failed".to_owned(), &error).into()
+    }
+}
+
+impl From<bundle::Error> for Failures {
+    fn from(error: bundle::Error) -> Failures {
+        use bundle::Error as E;
+        let not_made = |error: &E| Failure::caused(Code::BundleNotMade, kind(error.kind()), error);
+        let failure = match error {
+            E::File(error) => return error.into(),
+            E::Fetch { ref source, .. } => request(Code::BundleNotMade, error.to_string(), source),
+            E::NoSpace { .. } => not_made(&error).help("make room, or write to another disk"),
+            E::Busy { .. } => not_made(&error).help("wait until it is done, or write to another file"),
+            E::Changed { .. } => not_made(&error).help("run the same command again; it is read anew"),
+            E::Unsupported { .. } | E::Twice { .. } | E::Sizes { .. } => not_made(&error),
+            E::Damaged(ref damage) => damaged(&error).detail(format!("needed by {}", damage.needed_by.join(", "))),
+            error => damaged(&error),
+        };
+        let refused = failure.code == Code::BundleDamaged;
+        if refused { Failures::from(failure).exit(super::exit::REFUSED) } else { failure.into() }
+    }
+}
+
+fn damaged(error: &bundle::Error) -> Failure {
+    Failure::caused(Code::BundleDamaged, Kind::Permanent, error)
+        .help("nothing was changed; copy the bundle again and compare its sha256, or make it again")
+}
+
+impl From<registry::Error> for Failures {
+    fn from(error: registry::Error) -> Failures {
+        match error {
+            registry::Error::Net { ref source, .. } => request(Code::Push, error.to_string(), source).into(),
+        }
+    }
+}
