@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -10,8 +11,11 @@ use crate::commands::{self, Context};
 use crate::plan::Selector;
 use crate::surroundings::Surroundings;
 use crate::tools::{Interrupt, Interrupter};
-use crate::ui::failure::exit;
+use crate::ui::failure::{Code, Failure, Kind, exit};
 use crate::ui::{Color, Failures, Ui, Volume};
+
+/// How long a verb that changes no cluster may go on after an interrupt.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Installs an ML platform on Kubernetes with Helm, and carries everything it needs into places without internet.
 ///
@@ -109,10 +113,7 @@ pub fn main() -> ExitCode {
     let context = Context { surroundings, global: cli.global, ui, interrupt };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            tokio::spawn(hear_signals(interrupter));
-            dispatch(&context, cli.verb).await
-        }),
+        Ok(runtime) => runtime.block_on(dispatch(&context, interrupter, cli.verb)),
         Err(error) => {
             context.ui.warn(format!("cannot start: {error}"));
             return ExitCode::from(exit::FAILED);
@@ -127,22 +128,53 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failures> {
+async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Result<u8, Failures> {
     match verb {
-        Verb::Lock(args) => commands::lock::run(context, args).await,
-        Verb::Bundle(args) => commands::bundle::run(context, args).await,
+        // These only read, or write one whole file after the other: a signal may end them where they are.
         Verb::Inspect(args) => commands::inspect::run(context, &args),
         Verb::Unpack(args) => commands::unpack::run(context, &args),
-        Verb::Push(args) => commands::push::run(context, args).await,
-        Verb::Template(args) => commands::template::run(context, args).await,
-        Verb::Plan(args) => commands::plan::run(context, args).await,
-        Verb::Apply(args) => commands::apply::run(context, args).await,
-        Verb::Status(args) => commands::status::run(context, args).await,
+        Verb::PostRender => commands::post_render::run(context),
         Verb::Version => {
             context.ui.result(&format!("platctl {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(0)
         }
-        Verb::PostRender => commands::post_render::run(context),
+        verb => {
+            tokio::spawn(hear_signals(interrupter));
+            interruptible(context, verb).await
+        }
+    }
+}
+
+/// Runs a verb that waits for children or servers. An interrupt reaches children at once; then `apply` is waited for
+/// to its end, the others for a moment.
+async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
+    let patient = matches!(verb, Verb::Apply(_));
+    let work = async {
+        match verb {
+            Verb::Lock(args) => commands::lock::run(context, args).await,
+            Verb::Bundle(args) => commands::bundle::run(context, args).await,
+            Verb::Push(args) => commands::push::run(context, args).await,
+            Verb::Template(args) => commands::template::run(context, args).await,
+            Verb::Plan(args) => commands::plan::run(context, args).await,
+            Verb::Apply(args) => commands::apply::run(context, args).await,
+            Verb::Status(args) => commands::status::run(context, args).await,
+            Verb::Inspect(_) | Verb::Unpack(_) | Verb::Version | Verb::PostRender => Ok(0),
+        }
+    };
+    let impatience = async {
+        context.interrupt.wait().await;
+        if patient {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    let result = tokio::select! {
+        result = work => result,
+        () = impatience => Err(Failure::new(Code::Interrupted, Kind::Yours, "interrupted").into()),
+    };
+    match result {
+        Err(failures) if context.interrupt.said() => Err(failures.exit(exit::INTERRUPTED)),
+        result => result,
     }
 }
 

@@ -42,7 +42,7 @@ const ROOMS: [Room; 25] = [
     room(5, "resolve", &[]),
     room(6, "execute", &[]),
     room(7, "ui", &[]),
-    room(8, "cli", &[]),
+    room(8, "cli", &["commands"]),
     room(8, "commands", &["cli"]),
 ];
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::{action, summary};
 use super::post_render::Task;
+use super::recover::{self, Recovery};
 use super::site::{self, Site};
 use super::workspace::Workspace;
 use super::{Context, push};
@@ -26,9 +27,12 @@ pub struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Select releases without what they need
+    /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Put releases right that helm left in the middle of an operation
+    #[arg(long, value_enum, value_name = "HOW")]
+    recover: Option<Recovery>,
     /// Accepted for scripts: apply asks no question
     #[arg(short, long)]
     yes: bool,
@@ -46,7 +50,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let kubectl = workspace.kubectl(context, &site.definition.environment).await?;
     let mut observed = site::observe(&kubectl, &site.definition).await?;
     let mut plan = Plan::build(&site.definition, &desired, &observed);
-    if !args.dry_run && orphans_ended(context, &workspace, &site, &plan).await? {
+    if !args.dry_run && recovered(context, &workspace, &site, &plan, &kubectl, args.recover).await? {
         observed = site::observe(&kubectl, &site.definition).await?;
         plan = Plan::build(&site.definition, &desired, &observed);
     }
@@ -85,24 +89,21 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
     if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
 }
 
-/// Waits for helms that an earlier, killed run left at work on this host; whether there were any.
-async fn orphans_ended(context: &Context, workspace: &Workspace, site: &Site, plan: &Plan) -> Result<bool, Failures> {
-    let pending = |step: &&Step| matches!(&step.action, Action::Blocked { reason: Blocked::Pending { .. } });
-    let pending: Vec<&Step> = plan.steps().filter(pending).collect();
-    if pending.is_empty() {
+/// Puts pending releases right as far as that was asked for; whether the cluster must be looked at again.
+async fn recovered(
+    context: &Context,
+    workspace: &Workspace,
+    site: &Site,
+    plan: &Plan,
+    kubectl: &Kubectl,
+    how: Option<Recovery>,
+) -> Result<bool, Failures> {
+    let is_pending = |step: &Step| matches!(&step.action, Action::Blocked { reason: Blocked::Pending { .. } });
+    if !plan.steps().any(is_pending) {
         return Ok(false);
     }
     let helm = workspace.helm(context, &site.definition.environment).await?;
-    let at_work = |step: &Step| tools::is_at_work(&helm.program, &step.release, &step.namespace);
-    let mut waited = false;
-    for step in pending.iter().filter(|step| at_work(step)) {
-        context.ui.say("Waiting", format!("for the helm that an earlier run left at work on {}", step.release));
-        while at_work(step) && !context.interrupt.said() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        waited = true;
-    }
-    Ok(waited)
+    recover::recover(context, plan, &helm, kubectl, how).await
 }
 
 /// Does what the plan says: images first, then the cluster.
@@ -133,7 +134,7 @@ async fn change(
             prepare(workspace, site, plan, step, release, rendered, folder.path()).await?,
         );
     }
-    let namespaces = releases.iter().map(|r| (r.namespace.clone(), r.namespace_labels.clone())).collect();
+    let namespaces = site.definition.namespaces();
     Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
 }
 

@@ -1,5 +1,5 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace` and
-//! `site`.
+//! `site`; `recover` is a part of apply.
 
 pub mod apply;
 pub mod bundle;
@@ -8,6 +8,7 @@ pub mod lock;
 pub mod plan;
 pub mod post_render;
 pub mod push;
+pub mod recover;
 pub mod site;
 pub mod status;
 pub mod template;

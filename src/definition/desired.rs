@@ -94,6 +94,7 @@ impl Definition {
         }
         check_names(tree, &sources, &environment, &tiers, &mut problems);
         check_needs(&sources, &releases, &tiers, &mut problems);
+        check_namespaces(&releases, &tiers, &mut problems);
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
@@ -107,6 +108,15 @@ impl Definition {
     pub fn environments(tree: &Tree) -> Vec<String> {
         let declared = |name: &String| tree.get(&format!("environments/{name}/environment.yaml")).is_some();
         tree.folders("environments").into_iter().filter(declared).collect()
+    }
+
+    /// Every namespace with its labels. Where tiers share one, their labels add up; a clash was refused on loading.
+    pub fn namespaces(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let mut namespaces: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for release in &self.releases {
+            namespaces.entry(release.namespace.clone()).or_default().extend(release.namespace_labels.clone());
+        }
+        namespaces
     }
 
     /// Where a release stands in a lock's `from`: `prod/applications/minio`.
@@ -260,6 +270,27 @@ fn check_needs(sources: &Sources, releases: &[Placed], tiers: &[(String, TierFil
     }
 }
 
+/// Two tiers that share a namespace agree about its labels.
+fn check_namespaces(releases: &[Placed], tiers: &[(String, TierFile)], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<(&str, &str), (&str, usize)> = BTreeMap::new();
+    for (release, _) in releases {
+        for (key, value) in &release.namespace_labels {
+            let (first, tier) = *seen.entry((&release.namespace, key)).or_insert((value, release.tier));
+            if first != value {
+                let (one, other) = (&tiers[tier].0, &tiers[release.tier].0);
+                let message = format!(
+                    "namespace `{}` has releases of {one} and {other}, which want label {key} to be `{first}` and `{value}`",
+                    release.namespace
+                );
+                problems.push(
+                    Problem::in_file(format!("templates/{other}/tier.yaml"), message)
+                        .help("move one of the releases to a namespace of its own"),
+                );
+            }
+        }
+    }
+}
+
 /// Whether `from` needs `to`, directly or through others.
 fn reaches(known: &BTreeMap<&str, &Release>, from: &str, to: &str, steps: usize) -> bool {
     let mut seen = Vec::new();
@@ -343,6 +374,20 @@ mod tests {
         ] {
             assert!(problems.contains(expected), "{expected} in\n{problems}");
         }
+    }
+
+    #[test]
+    fn tiers_that_share_a_namespace_agree_about_its_labels() {
+        let mut tree =
+            tree(&[("templates/apps/a/release.yaml", &release("")), ("templates/infra/z/release.yaml", &release(""))]);
+        for (tier, order, level) in [("infra", 10, "privileged"), ("apps", 20, "baseline")] {
+            let text = format!(
+                "apiVersion: platctl.dev/v1\norder: {order}\ndefaults: {{namespaceLabels: {{psa: {level}}}}}\n"
+            );
+            tree.insert(format!("templates/{tier}/tier.yaml"), text);
+        }
+        let problems = Definition::load(&tree, "prod").unwrap_err().to_string();
+        assert!(problems.contains("namespace `x` has releases of infra and apps, which want label psa"), "{problems}");
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub struct Timeouts {
 
 const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, downloads: 8, uploads: 8 };
 const DEFAULT_TIMEOUTS: Timeouts = Timeouts { release: Duration::from_secs(600), request: Duration::from_secs(60) };
+/// The oldest helm that works: plugins as post-renderers, hooks through them, values on standard input beside them.
+const MIN_HELM: semver::Version = semver::Version::new(4, 2, 0);
 /// The longest `extends` chain.
 const MAX_LAYERS: usize = 16;
 
@@ -229,6 +231,13 @@ fn tools(sources: &Sources, fields: &mut Fields) -> Result<Tools, Problem> {
     }
     for needed in ["helm", "kubectl"] {
         inner.need(needed)?;
+    }
+    let helm = semver::Version::parse(&versions["helm"]).ok();
+    if helm.is_none_or(|version| version < MIN_HELM) {
+        let span = inner.need("helm")?.span;
+        return Err(inner
+            .problem(format!("helm {} is too old or no version", versions["helm"]), span)
+            .help(format!("name {MIN_HELM} or newer: post-renderers see hooks only from then on")));
     }
     inner.finish()?;
     Ok(Tools(versions))

@@ -204,6 +204,7 @@ impl Client {
         built.map_err(|_| Reason::NoAuthorities { host: String::new() })
     }
 
+    #[allow(clippy::disallowed_methods)] // The one place that makes clients.
     fn builder(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .user_agent(concat!("platctl/", env!("CARGO_PKG_VERSION")))

@@ -75,16 +75,9 @@ impl Request {
 
 impl Fake {
     pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Fake {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (answer, log) = (Arc::new(answer), seen.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (answer, log) = (answer.clone(), log.clone());
-                std::thread::spawn(move || serve(stream, &*answer, &log));
-            }
-        });
+        let log = seen.clone();
+        let address = listen(move |stream| serve(stream, &answer, &log));
         Fake { address, seen }
     }
 
@@ -96,6 +89,21 @@ impl Fake {
     pub fn asked(&self) -> Vec<String> {
         self.seen.lock().unwrap().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
     }
+}
+
+/// Serves every connection in a thread of its own; the address.
+#[allow(clippy::disallowed_methods)] // Tests need servers.
+pub(crate) fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
 }
 
 /// A client that does not wait long.

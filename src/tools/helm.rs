@@ -107,6 +107,27 @@ impl Helm {
         process::run(self.call(args, &values, task), &self.interrupt).await.map(|_| ())
     }
 
+    /// Puts a release back to a revision, out of the middle of an operation too.
+    ///
+    /// # Errors
+    /// [`CallError`] with helm's own word.
+    pub async fn rollback(&self, release: &str, namespace: &str, to: u64, cluster: &Cluster) -> Result<(), CallError> {
+        let mut args = ["rollback", release, &to.to_string(), "--namespace", namespace].map(String::from).to_vec();
+        args.extend(["--server-side=true", "--wait=hookOnly"].map(String::from));
+        args.extend(cluster.helm_args());
+        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+    }
+
+    /// Removes a release.
+    ///
+    /// # Errors
+    /// [`CallError`] with helm's own word.
+    pub async fn uninstall(&self, release: &str, namespace: &str, cluster: &Cluster) -> Result<(), CallError> {
+        let mut args = ["uninstall", release, "--namespace", namespace, "--wait=watcher"].map(String::from).to_vec();
+        args.extend(cluster.helm_args());
+        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+    }
+
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
         // What the user set for their own helm must not change what this one does.
         let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("HELM_"));

@@ -30,8 +30,7 @@ impl Client {
     /// A repository, by registry host and path (`docker.io`, `library/busybox`), through the mirrors.
     pub fn repository(&self, host: &str, path: &str) -> Repository {
         let address = self.settings().mirrors.repository(host, path);
-        let own = || Url::parse(&own_address(host, self.settings())).map_err(|error| error.to_string());
-        let base = address.base.map_or_else(own, Ok);
+        let base = address.base.map_or_else(|| own_base(host, self.settings()), Ok);
         Repository { client: self.clone(), name: format!("{host}/{path}"), base, path: address.path }
     }
 
@@ -77,11 +76,11 @@ impl Repository {
     }
 }
 
-fn own_address(host: &str, settings: &Settings) -> String {
+fn own_base(host: &str, settings: &Settings) -> Result<Url, String> {
     let plain = settings.plain_http.contains(host) || is_loopback(host) && !settings.secure.contains(host);
     let scheme = if plain { "http" } else { "https" };
     let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
-    format!("{scheme}://{host}")
+    Url::parse(&format!("{scheme}://{host}")).map_err(|error| error.to_string())
 }
 
 /// What a server says about its refusal: the registry's JSON, or a short plain text.

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use crate::digest::Digest;
 use crate::layout::{Descriptor, media};
-use crate::net::fake::{Fake, Reply, Request, client, noise};
+use crate::net::fake::{Fake, Reply, Request, client, listen, noise};
 use crate::net::{Kind, Login, Mirrors, Reason};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#;
@@ -199,21 +199,17 @@ async fn what_cannot_be_read_aborts_the_upload() {
 #[tokio::test]
 async fn an_early_refusal_of_an_upload_is_understood() {
     // Says no after the headers alone, as a proxy with a limit does.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
+    let address = listen(|mut stream| {
         use std::io::{Read, Write};
-        for mut stream in listener.incoming().flatten() {
-            let mut head = [0; 16];
-            stream.read_exact(&mut head).unwrap();
-            let answer = if head.starts_with(b"POST") {
-                "HTTP/1.1 202 x\r\nlocation: /u\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            } else {
-                "HTTP/1.1 413 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            };
-            stream.write_all(answer.as_bytes()).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(300));
-        }
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).unwrap();
+        let answer = if head.starts_with(b"POST") {
+            "HTTP/1.1 202 x\r\nlocation: /u\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        } else {
+            "HTTP/1.1 413 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
     });
     let net = client(|_| {});
     let open = || Ok(Cursor::new(vec![0; 30_000_000]));

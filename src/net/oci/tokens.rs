@@ -43,8 +43,10 @@ pub(in crate::net) struct Tokens {
     /// By host, read once.
     logins: Mutex<HashMap<String, Arc<tokio::sync::OnceCell<Option<Identity>>>>>,
     /// By host and scope. A token is fetched by one request while the others wait for it.
-    tokens: Mutex<HashMap<(String, Vec<String>), Arc<tokio::sync::Mutex<Option<Token>>>>>,
+    tokens: Mutex<HashMap<(String, Vec<String>), Kept>>,
 }
+
+type Kept = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 struct Token {
     value: HeaderValue,

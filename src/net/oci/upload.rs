@@ -51,7 +51,7 @@ impl Repository {
                     return Ok(false);
                 }
                 // No leave to read the other repository is no reason to give up: the blob can be sent.
-                Ok(response) if matches!(response.status().as_u16(), 400..=404 | 405) => return Ok(false),
+                Ok(response) if matches!(response.status().as_u16(), 400..=405) => return Ok(false),
                 Ok(response) => tries.failed(&ask, refusal(response).await).await?,
                 Err(failure) => tries.failed(&ask, failure).await?,
             }

@@ -150,12 +150,9 @@ pub fn blocked(step: &Step) -> Option<Failure> {
     let Step { release, namespace, .. } = step;
     Some(match reason {
         Blocked::Pending { status, deployed } => {
-            let way_out = match deployed {
-                Some(revision) => {
-                    format!("if no helm works on it any more: helm rollback {release} {revision} -n {namespace}")
-                }
-                None => format!("if no helm works on it any more: helm uninstall {release} -n {namespace}"),
-            };
+            let how = if deployed.is_some() { "rollback" } else { "uninstall" };
+            let way_out =
+                format!("if no helm works on it any more, on any host: the same command with --recover {how}");
             Failure::new(Code::Pending, Kind::Yours, format!("{release}: helm left it in `{status}`"))
                 .detail("an earlier run was killed in the middle, or is still at work elsewhere")
                 .help(way_out)

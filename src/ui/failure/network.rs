@@ -64,8 +64,35 @@ fn damaged(error: &bundle::Error) -> Failure {
 
 impl From<registry::Error> for Failures {
     fn from(error: registry::Error) -> Failures {
-        match error {
-            registry::Error::Net { ref source, .. } => request(Code::Push, error.to_string(), source).into(),
+        use registry::Refusal;
+        let (refusal, source) = match &error {
+            registry::Error::Bundle(_) => return lower(error),
+            registry::Error::Damaged { damage, .. } => {
+                let failure = Failure::new(Code::BundleDamaged, Kind::Permanent, error.to_string());
+                let failure = failure.detail(damage.to_string());
+                let help =
+                    "the cluster was not touched; copy the bundle again and compare its sha256, or make it again";
+                return Failures::from(failure.help(help)).exit(super::exit::REFUSED);
+            }
+            registry::Error::Vanished { .. } => return Failure::caused(Code::Push, Kind::Permanent, &error).into(),
+            registry::Error::Registry { refusal, source, .. } => (*refusal, source),
+        };
+        let failure = request(Code::Push, error.to_string(), source);
+        match refusal {
+            Refusal::NoProject => failure
+                .help("make the project in the registry, or name another `registry.prefix` in the environment")
+                .into(),
+            Refusal::TooLarge => {
+                failure.help("raise the body size that the registry, or the proxy before it, takes").into()
+            }
+            _ => failure.into(),
         }
+    }
+}
+
+fn lower(error: registry::Error) -> Failures {
+    match error {
+        registry::Error::Bundle(error) => error.into(),
+        other => Failure::caused(Code::Push, Kind::Permanent, &other).into(),
     }
 }
