@@ -1,18 +1,16 @@
 //! The command line: flags, verbs, and from there to one command. The doc comments here are the help. Must not do
 //! any verb's work.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::commands::{self, Context};
-use crate::plan::Selector;
+use crate::commands::{self, Context, Global};
 use crate::surroundings::Surroundings;
 use crate::tools::{Interrupt, Interrupter};
 use crate::ui::failure::{Code, Failure, Kind, exit};
-use crate::ui::{Color, Failures, Ui, Volume};
+use crate::ui::{Failures, Ui, Volume};
 
 /// How long a verb that changes no cluster may go on after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
@@ -28,44 +26,6 @@ pub struct Cli {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// Flags of every verb.
-#[derive(Debug, Clone, Args)]
-pub struct Global {
-    /// Folder of the definition [default: this folder, if it holds `environments/`]
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
-    pub directory: Option<PathBuf>,
-    /// Environment
-    #[arg(short, long, value_name = "NAME", global = true)]
-    pub environment: Option<String>,
-    /// Bundle to take charts, images and tools from, and the definition when there is no folder
-    #[arg(long, value_name = "FILE", env = "PLATCTL_BUNDLE", global = true)]
-    pub bundle: Option<PathBuf>,
-    /// Releases, as tier=NAME,name=NAME
-    #[arg(short = 'l', long, value_name = "SELECTOR", global = true)]
-    pub selector: Option<String>,
-    /// Kubeconfig file
-    #[arg(long, value_name = "FILE", global = true)]
-    pub kubeconfig: Option<PathBuf>,
-    /// Kubeconfig context
-    #[arg(long, value_name = "NAME", global = true)]
-    pub context: Option<String>,
-    /// Take a source from another address: FROM is a host, a URL prefix or `*`
-    #[arg(long, value_name = "FROM=TO", global = true)]
-    pub mirror: Vec<String>,
-    /// Trust the certificate authorities in this file too
-    #[arg(long, value_name = "FILE", global = true)]
-    pub ca_file: Option<PathBuf>,
-    /// Say more
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-    /// Say nothing but results and failures
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Colours
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
-    pub color: Color,
 }
 
 /// What to do.
@@ -175,16 +135,6 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
     match result {
         Err(failures) if context.interrupt.said() => Err(failures.exit(exit::INTERRUPTED)),
         result => result,
-    }
-}
-
-impl Global {
-    /// The selector; everything, when none was given.
-    ///
-    /// # Errors
-    /// [`Failures`] for a text that is none.
-    pub fn selector(&self) -> Result<Selector, Failures> {
-        Ok(self.selector.as_deref().map(str::parse).transpose()?.unwrap_or_default())
     }
 }
 

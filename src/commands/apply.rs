@@ -154,8 +154,8 @@ async fn execute(
 /// All charts and tools of the bundle are what the lock says, before anything is changed.
 async fn check_tools(context: &Context, workspace: &Workspace) -> Result<(), Failures> {
     let Some(bundle) = &workspace.bundle else { return Ok(()) };
-    let blobs = bundle.charts().iter().map(|chart| &chart.package).chain(bundle.tools().iter().map(|tool| &tool.file));
-    for blob in blobs {
+    let tools = bundle.tools().iter().chain([bundle.platctl()]).map(|tool| &tool.file);
+    for blob in bundle.charts().iter().map(|chart| &chart.package).chain(tools) {
         let mut reader = bundle.reader(blob)?;
         std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| {
             let failure =

@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod bundle;
+mod flags;
 pub mod inspect;
 pub mod lock;
 pub mod plan;
@@ -15,10 +16,11 @@ pub mod template;
 pub mod unpack;
 pub mod workspace;
 
-use crate::cli::Global;
 use crate::surroundings::Surroundings;
 use crate::tools::Interrupt;
 use crate::ui::Ui;
+
+pub use flags::Global;
 
 /// What every verb is given.
 pub struct Context {

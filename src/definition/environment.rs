@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{API_VERSION, Tree, duration, interpolate, merge};
+use super::{API_VERSION, Tree, duration, environment_file, interpolate, merge};
 use crate::image::{Platform, Site};
 use crate::yaml::{Fields, Map, Node, Problem, Sources, Span, Value};
 
@@ -87,10 +87,6 @@ pub struct Timeouts {
     pub request: Duration,
 }
 
-const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, downloads: 8, uploads: 8 };
-const DEFAULT_TIMEOUTS: Timeouts = Timeouts { release: Duration::from_secs(600), request: Duration::from_secs(60) };
-/// The oldest helm that works: plugins as post-renderers, hooks through them, values on standard input beside them.
-const MIN_HELM: semver::Version = semver::Version::new(4, 2, 0);
 /// The longest `extends` chain.
 const MAX_LAYERS: usize = 16;
 
@@ -108,7 +104,7 @@ pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str) -> Result<(En
         names.push(name);
         merge::merge(&mut declared, environment);
     }
-    let environment = typed(tree, sources, name, names, &declared)?;
+    let environment = environment_file::typed(tree, sources, name, names, &declared)?;
     let values = interpolate::resolve(sources, values, name)?;
     Ok((environment, values))
 }
@@ -168,165 +164,6 @@ fn layers(tree: &Tree, sources: &mut Sources, name: &str) -> Result<Vec<Layer>, 
         chain.insert(0, Layer { name, environment: node });
     }
     Ok(chain)
-}
-
-fn typed(
-    tree: &Tree,
-    sources: &Sources,
-    name: &str,
-    layers: Vec<String>,
-    declared: &Node,
-) -> Result<Environment, Problem> {
-    let mut fields = Fields::of(sources, declared, "the environment")?;
-    check_api_version(&mut fields)?;
-    fields.get("extends");
-    let environment = Environment {
-        name: name.to_owned(),
-        platform: fields.string("platform")?.unwrap_or("default").to_owned(),
-        kube_version: kube_version(&mut fields)?,
-        cluster: cluster(sources, &mut fields)?,
-        tools: tools(sources, &mut fields)?,
-        registry: registry(tree, sources, &layers, &mut fields)?,
-        platforms: platforms(&mut fields)?,
-        releases: releases(sources, &mut fields)?,
-        concurrency: concurrency(sources, &mut fields)?,
-        timeouts: timeouts(sources, &mut fields)?,
-        layers,
-    };
-    fields.finish()?;
-    Ok(environment)
-}
-
-fn kube_version(fields: &mut Fields) -> Result<String, Problem> {
-    let span = fields.need("kubeVersion")?.span;
-    let version = fields.need_string("kubeVersion")?;
-    let plain = version.strip_prefix('v').unwrap_or(version);
-    if semver::Version::parse(plain).is_err() {
-        return Err(fields
-            .problem(format!("`{version}` is no Kubernetes version"), span)
-            .help("write it with its patch, such as \"1.34.4\""));
-    }
-    Ok(plain.to_owned())
-}
-
-fn cluster(sources: &Sources, fields: &mut Fields) -> Result<Cluster, Problem> {
-    let Some(node) = fields.get("cluster") else { return Ok(Cluster::default()) };
-    let mut fields = Fields::of(sources, node, "`cluster`")?;
-    let cluster = Cluster {
-        context: fields.string("context")?.map(str::to_owned),
-        uid: fields.string("uid")?.map(str::to_owned),
-    };
-    fields.finish()?;
-    Ok(cluster)
-}
-
-fn tools(sources: &Sources, fields: &mut Fields) -> Result<Tools, Problem> {
-    let node = fields.need("tools")?;
-    let mut inner = Fields::of(sources, node, "`tools`")?;
-    let mut versions = BTreeMap::new();
-    for tool in ["helm", "kubectl", "sops"] {
-        if let Some(version) = inner.string(tool)? {
-            versions.insert(tool.to_owned(), version.strip_prefix('v').unwrap_or(version).to_owned());
-        }
-    }
-    for needed in ["helm", "kubectl"] {
-        inner.need(needed)?;
-    }
-    let helm = semver::Version::parse(&versions["helm"]).ok();
-    if helm.is_none_or(|version| version < MIN_HELM) {
-        let span = inner.need("helm")?.span;
-        return Err(inner
-            .problem(format!("helm {} is too old or no version", versions["helm"]), span)
-            .help(format!("name {MIN_HELM} or newer: post-renderers see hooks only from then on")));
-    }
-    inner.finish()?;
-    Ok(Tools(versions))
-}
-
-fn registry(
-    tree: &Tree,
-    sources: &Sources,
-    layers: &[String],
-    fields: &mut Fields,
-) -> Result<Option<Registry>, Problem> {
-    let Some(node) = fields.get("registry") else { return Ok(None) };
-    let mut fields = Fields::of(sources, node, "`registry`")?;
-    let address = fields.need_string("address")?.to_owned();
-    if address.contains("://") || address.contains('/') {
-        let span = fields.need("address")?.span;
-        return Err(fields
-            .problem("the registry's address is a host with a port, nothing else", span)
-            .help("write host:port; a path belongs into `prefix`, plain HTTP into `plainHTTP: true`"));
-    }
-    let prefix = fields.string("prefix")?.unwrap_or_default().to_owned();
-    if let Some(node) = fields.get("mode").filter(|node| node.as_str() != Some("rewrite")) {
-        return Err(fields.problem("the only mode of a registry so far is `rewrite`", node.span));
-    }
-    let ca = match fields.get("ca") {
-        None => None,
-        Some(node) => {
-            let file = fields.text(node, "ca")?;
-            let found = layers.iter().rev().find_map(|layer| tree.get(&format!("environments/{layer}/{file}")));
-            let missing = || fields.problem(format!("no file `{file}` beside the environment"), node.span);
-            Some(found.ok_or_else(missing)?.to_vec())
-        }
-    };
-    let plain_http = fields.boolean("plainHTTP")?.unwrap_or(false);
-    fields.finish()?;
-    Ok(Some(Registry { site: Site { address, prefix }, mode: RegistryMode::Rewrite, plain_http, ca }))
-}
-
-fn platforms(fields: &mut Fields) -> Result<Vec<Platform>, Problem> {
-    let mut platforms = Vec::new();
-    for (text, span) in fields.strings("platforms")? {
-        let platform: Platform = text.parse().map_err(|e| fields.problem(format!("{e}"), span))?;
-        if !platforms.contains(&platform) {
-            platforms.push(platform);
-        }
-    }
-    if platforms.is_empty() {
-        platforms.push(Platform { os: "linux".to_owned(), arch: "amd64".to_owned(), variant: None });
-    }
-    platforms.sort();
-    Ok(platforms)
-}
-
-fn releases(sources: &Sources, fields: &mut Fields) -> Result<BTreeMap<String, (bool, Span)>, Problem> {
-    let entries = fields.map("releases")?.iter();
-    entries
-        .map(|entry| match entry.node.value {
-            Value::Bool(on) => Ok((entry.key.clone(), (on, entry.key_span))),
-            _ => Err(Problem::new(format!("`{}` must be true or false", entry.key)).at(sources, entry.node.span)),
-        })
-        .collect()
-}
-
-fn concurrency(sources: &Sources, fields: &mut Fields) -> Result<Concurrency, Problem> {
-    let Some(node) = fields.get("concurrency") else { return Ok(DEFAULT_CONCURRENCY) };
-    let mut fields = Fields::of(sources, node, "`concurrency`")?;
-    let mut one = |key: &'static str, default: usize| -> Result<usize, Problem> {
-        match fields.int(key)? {
-            None => Ok(default),
-            Some(n @ 1..=64) => Ok(n as usize),
-            Some(_) => Err(fields.problem(format!("`{key}` must be between 1 and 64"), node.span)),
-        }
-    };
-    let concurrency = Concurrency {
-        releases: one("releases", DEFAULT_CONCURRENCY.releases)?,
-        downloads: one("downloads", DEFAULT_CONCURRENCY.downloads)?,
-        uploads: one("uploads", DEFAULT_CONCURRENCY.uploads)?,
-    };
-    fields.finish()?;
-    Ok(concurrency)
-}
-
-fn timeouts(sources: &Sources, fields: &mut Fields) -> Result<Timeouts, Problem> {
-    let Some(node) = fields.get("timeouts") else { return Ok(DEFAULT_TIMEOUTS) };
-    let mut fields = Fields::of(sources, node, "`timeouts`")?;
-    let release = duration_field(&mut fields, "release")?.unwrap_or(DEFAULT_TIMEOUTS.release);
-    let request = duration_field(&mut fields, "request")?.unwrap_or(DEFAULT_TIMEOUTS.request);
-    fields.finish()?;
-    Ok(Timeouts { release, request })
 }
 
 /// A duration such as `10m`.

@@ -2,9 +2,11 @@
 //! together into a list of desired releases. Pure: must not touch disk (but for [`Tree::read`]), network or
 //! cluster, and renders no chart.
 
+mod check;
 mod desired;
 mod duration;
 mod environment;
+mod environment_file;
 mod interpolate;
 mod merge;
 mod pack;

@@ -6,9 +6,11 @@ mod node;
 mod problem;
 mod read;
 mod scalar;
+mod sources;
 
 pub use fields::Fields;
 pub use node::{Entry, Map, Node, Span, Value};
 pub use problem::{Excerpt, Problem};
-pub use read::{Author, SourceId, Sources, parse, parse_generated};
+pub use read::{Author, parse, parse_generated};
 pub use scalar::plain_needs_quotes;
+pub use sources::{SourceId, Sources};

@@ -1,0 +1,54 @@
+//! The flags that every verb takes. The doc comments are their help.
+
+use std::path::PathBuf;
+
+use crate::plan::Selector;
+use crate::ui::{Color, Failures};
+
+/// Flags of every verb.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Folder of the definition [default: this folder, if it holds `environments/`]
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Environment
+    #[arg(short, long, value_name = "NAME", global = true)]
+    pub environment: Option<String>,
+    /// Bundle to take charts, images and tools from, and the definition when there is no folder
+    #[arg(long, value_name = "FILE", env = "PLATCTL_BUNDLE", global = true)]
+    pub bundle: Option<PathBuf>,
+    /// Releases, as tier=NAME,name=NAME
+    #[arg(short = 'l', long, value_name = "SELECTOR", global = true)]
+    pub selector: Option<String>,
+    /// Kubeconfig file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Kubeconfig context
+    #[arg(long, value_name = "NAME", global = true)]
+    pub context: Option<String>,
+    /// Take a source from another address: FROM is a host, a URL prefix or `*`
+    #[arg(long, value_name = "FROM=TO", global = true)]
+    pub mirror: Vec<String>,
+    /// Trust the certificate authorities in this file too
+    #[arg(long, value_name = "FILE", global = true)]
+    pub ca_file: Option<PathBuf>,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing but results and failures
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub color: Color,
+}
+
+impl Global {
+    /// The selector; everything, when none was given.
+    ///
+    /// # Errors
+    /// [`Failures`] for a text that is none.
+    pub fn selector(&self) -> Result<Selector, Failures> {
+        Ok(self.selector.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+}
