@@ -43,7 +43,7 @@ const ROOMS: [Room; 25] = [
     room(6, "execute", &[]),
     room(7, "ui", &[]),
     room(8, "cli", &["commands"]),
-    room(8, "commands", &["cli"]),
+    room(8, "commands", &[]),
 ];
 
 /// The longest a file may be, its tests included.
@@ -51,7 +51,7 @@ const LONGEST: usize = 800;
 /// The longest a file may be without being on the list.
 const LONG: usize = 350;
 /// Files that may be longer than [`LONG`], because a cut would tear apart what belongs together.
-const LONG_FILES: [&str; 3] = ["src/definition/desired.rs", "src/definition/environment.rs", "src/yaml/read.rs"];
+const LONG_FILES: [&str; 1] = ["src/yaml/read.rs"];
 
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 8] = ["common", "core", "helper", "helpers", "manager", "misc", "util", "utils"];
