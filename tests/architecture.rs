@@ -437,7 +437,7 @@ mod tests {
             ("src/files/store.rs", "use super::{FileError, private_folder};\nuse self::x::y;\nuse crate::files;"),
             ("src/definition/tree.rs", "mod tests {\n fn f() { super::super::pack::plain_header(1); }\n}"),
             ("src/net/oci/mod.rs", "pub(in crate::net) fn f() {}\npub(super) fn g() {}\npub(crate) fn h() {}"),
-            ("src/commands/apply.rs", "use crate::cli::Global;\nuse crate::{plan, ui::{self, table}};"),
+            ("src/commands/apply.rs", "use crate::execute::Work;\nuse crate::{plan, ui::{self, table}};"),
             ("src/main.rs", "use platctl::cli;\nfn main() { std::process::exit(platctl::commands::run()) }"),
             ("src/digest.rs", "//! [`crate::ui`]\n/* use crate::ui; /* nested */ use crate::ui; */\n"),
             ("src/digest.rs", "const A: &str = \"use crate::ui;\\\" crate::ui\"; const B: char = '\"'; fn f<'a>() {}"),
@@ -538,7 +538,7 @@ mod tests {
         assert!(broken("src/plan/mod.rs", &lines(LONG + 1)).starts_with("src/plan/mod.rs:351: 351 lines; cut"));
         assert_eq!(broken(LONG_FILES[0], &lines(LONGEST)), "");
         assert!(
-            broken(LONG_FILES[0], &lines(LONGEST + 1)).starts_with("src/definition/desired.rs:801: 801 lines, and")
+            broken(LONG_FILES[0], &lines(LONGEST + 1)).starts_with("src/yaml/read.rs:801: 801 lines, and")
         );
         assert!(broken("src/net/util.rs", "//! x").starts_with("src/net/util.rs:1: a module called `util`"));
         assert!(broken("src/core/mod.rs", "//! x").starts_with("src/core/mod.rs:1: a module called `core`"));
