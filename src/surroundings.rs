@@ -15,6 +15,8 @@ pub struct Surroundings {
     pub docker_config: Option<PathBuf>,
     /// Addresses that stand in for others: `PLATCTL_MIRROR`, separated by commas.
     pub mirrors: Vec<String>,
+    /// The bundle to work from: `PLATCTL_BUNDLE`.
+    pub bundle: Option<PathBuf>,
     /// Certificate authorities to trust beside the system's: `PLATCTL_CA_FILE`.
     pub ca_file: Option<PathBuf>,
     /// Where a post-renderer finds its task: `PLATCTL_POST_RENDER`.
@@ -48,6 +50,7 @@ impl Surroundings {
             cache,
             docker_config: docker.is_file().then_some(docker),
             mirrors: mirrors.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
+            bundle: path("PLATCTL_BUNDLE"),
             ca_file: path("PLATCTL_CA_FILE"),
             post_render: path(POST_RENDER),
             no_color: get("NO_COLOR").is_some(),

@@ -14,8 +14,8 @@ pub struct Global {
     /// Environment
     #[arg(short, long, value_name = "NAME", global = true)]
     pub environment: Option<String>,
-    /// Bundle to take charts, images and tools from, and the definition when there is no folder
-    #[arg(long, value_name = "FILE", env = "PLATCTL_BUNDLE", global = true)]
+    /// Bundle to take charts, images and tools from, and the definition when there is no folder [env: PLATCTL_BUNDLE]
+    #[arg(long, value_name = "FILE", global = true)]
     pub bundle: Option<PathBuf>,
     /// Releases, as tier=NAME,name=NAME
     #[arg(short = 'l', long, value_name = "SELECTOR", global = true)]

@@ -54,7 +54,10 @@ impl Site {
         let meant = |release: &&Release| selector.matches(&self.definition, release);
         let releases: Vec<&Release> = self.definition.releases.iter().filter(meant).collect();
         if releases.is_empty() && !selector.is_all() {
+            let known: Vec<&str> = self.definition.releases.iter().map(|release| release.name.as_str()).collect();
             let failure = Failure::new(Code::Usage, Kind::Yours, "the selector matches no release");
+            let failure =
+                failure.help(format!("releases of {}: {}", self.definition.environment.name, known.join(", ")));
             return Err(Failures::from(failure).exit(exit::NOTHING_SELECTED));
         }
         releases.into_iter().map(|release| self.desired_release(workspace, release)).collect()

@@ -35,7 +35,8 @@ impl Workspace {
     /// # Errors
     /// [`Failures`].
     pub fn open(context: &Context) -> Result<Workspace, Failures> {
-        Workspace::with_bundle(context, context.global.bundle.as_deref())
+        let bundle = context.global.bundle.as_deref().or(context.surroundings.bundle.as_deref());
+        Workspace::with_bundle(context, bundle)
     }
 
     /// As [`Workspace::open`], with the bundle named.

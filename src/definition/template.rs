@@ -10,6 +10,8 @@ use crate::yaml::{Entry, Map, Node, Problem, Sources, Span, Value};
 
 /// The filter that hands an expression's value out with its type; not for use in files.
 const CAPTURE: &str = "__capture";
+/// What the filter says of a name without a value.
+const UNDEFINED: &str = "a name in the expression is not defined";
 /// The most bytes that one leaf may become.
 const MAX_OUTPUT: usize = 1024 * 1024;
 
@@ -31,7 +33,7 @@ impl Evaluator {
         let mut tera = Tera::new();
         tera.register_filter(CAPTURE, move |value: tera::Value, _: Kwargs, _: &State| -> TeraResult<String> {
             if value.is_undefined() {
-                return Err(tera::Error::message("a name in the expression is not defined"));
+                return Err(tera::Error::message(UNDEFINED));
             }
             *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
             Ok(String::new())
@@ -81,7 +83,9 @@ impl Evaluator {
         let value = match whole_expression(text) {
             Some(expression) => {
                 let wrapped = format!("{{{{ ({expression}) | {CAPTURE} }}}}");
-                self.tera.render_str(&wrapped, context, false).map_err(|e| problem(explain(&e)))?;
+                let undefined = format!("`{expression}` is not defined");
+                let explained = |e| problem(explain(&e).replace(UNDEFINED, &undefined));
+                self.tera.render_str(&wrapped, context, false).map_err(explained)?;
                 let taken = self.captured.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
                 let taken = taken.ok_or_else(|| problem("the expression gave no value".to_owned()))?;
                 typed(&taken, span).map_err(problem)?
@@ -132,7 +136,7 @@ fn typed(value: &tera::Value, span: Span) -> Result<Option<Node>, String> {
     let node = |value| Some(Node::new(value, span));
     Ok(match value.kind() {
         ValueKind::None => None,
-        ValueKind::Undefined => return Err("a name in the expression is not defined".to_owned()),
+        ValueKind::Undefined => return Err(UNDEFINED.to_owned()),
         ValueKind::Bool => node(Value::Bool(value.as_bool().unwrap_or_default())),
         ValueKind::F64 => match value.as_f64() {
             Some(f) if f.is_finite() => node(Value::Float(f)),

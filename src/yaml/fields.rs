@@ -1,7 +1,7 @@
 //! Typed, strict reading of a map: every key is asked for by name, what is left over is an error with the nearest
 //! name. Must not know any particular file.
 
-use super::{Map, Node, Problem, Sources, Span, Value};
+use super::{Entry, Map, Node, Problem, Sources, Span, Value};
 
 /// The keys of one map, taken out one by one; [`Fields::finish`] refuses what nobody asked for.
 pub struct Fields<'a> {
@@ -40,7 +40,19 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// A [`Problem`] when it is absent.
     pub fn need(&mut self, key: &'static str) -> Result<&'a Node, Problem> {
-        self.get(key).ok_or_else(|| Problem::new(format!("{} has no `{key}`", self.what)).at(self.sources, self.span))
+        self.get(key).ok_or_else(|| self.missing(key))
+    }
+
+    /// A key that is absent: perhaps it is there, misspelt.
+    fn missing(&self, key: &'static str) -> Problem {
+        let misspelt =
+            |entry: &&Entry| !self.asked.contains(&entry.key.as_str()) && nearest(&entry.key, &[key]).is_some();
+        match self.map.0.iter().find(misspelt) {
+            Some(entry) => Problem::new(format!("unknown key `{}` in {}", entry.key, self.what))
+                .at(self.sources, entry.key_span)
+                .help(format!("did you mean `{key}`?")),
+            None => Problem::new(format!("{} has no `{key}`", self.what)).at(self.sources, self.span),
+        }
     }
 
     /// A text.
@@ -113,7 +125,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// A [`Problem`] when it is something else.
-    pub fn map(&mut self, key: &'static str) -> Result<&'a [super::Entry], Problem> {
+    pub fn map(&mut self, key: &'static str) -> Result<&'a [Entry], Problem> {
         match self.get(key) {
             None => Ok(&[]),
             Some(node) => match node.as_map() {
@@ -232,6 +244,8 @@ mod tests {
         assert_eq!(problem.message, "`needs` must be a list, not a string");
         let problem = with("- a\n", |f| f.finish()).unwrap_err();
         assert_eq!(problem.message, "the release must be a map, not a list");
+        let problem = with("nam: x\n", |mut f| f.need("name").map(|_| ())).unwrap_err();
+        assert_eq!(problem.to_string(), "release.yaml:1:1: unknown key `nam` in the release");
         let problem = with("a: 1\n", |mut f| f.need("name").map(|_| ())).unwrap_err();
         assert_eq!(problem.message, "the release has no `name`");
     }
