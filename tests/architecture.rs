@@ -3,6 +3,8 @@
 //!
 //! When a wall stands in the wrong place, move it: change [`ROOMS`] and write down why in `docs/decisions/`.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -290,8 +292,7 @@ fn scan(text: &str) -> Scanned<'_> {
 /// Reads one path, or one tree of a `use`, from a token on; the position after it.
 fn tree(tokens: &[(usize, &str)], mut at: usize, before: &mut Vec<(usize, String)>, found: &mut Vec<Import>) -> usize {
     let known = before.len();
-    loop {
-        let Some((line, token)) = tokens.get(at).copied() else { break };
+    while let Some((line, token)) = tokens.get(at).copied() {
         if token == "{" {
             at += 1;
             while tokens.get(at).is_some_and(|(_, token)| *token != "}") {
@@ -537,9 +538,7 @@ mod tests {
         assert!(broken("src/plan/mod.rs", "// x\n").starts_with("src/plan/mod.rs:1: the file does not begin"));
         assert!(broken("src/plan/mod.rs", &lines(LONG + 1)).starts_with("src/plan/mod.rs:351: 351 lines; cut"));
         assert_eq!(broken(LONG_FILES[0], &lines(LONGEST)), "");
-        assert!(
-            broken(LONG_FILES[0], &lines(LONGEST + 1)).starts_with("src/yaml/read.rs:801: 801 lines, and")
-        );
+        assert!(broken(LONG_FILES[0], &lines(LONGEST + 1)).starts_with("src/yaml/read.rs:801: 801 lines, and"));
         assert!(broken("src/net/util.rs", "//! x").starts_with("src/net/util.rs:1: a module called `util`"));
         assert!(broken("src/core/mod.rs", "//! x").starts_with("src/core/mod.rs:1: a module called `core`"));
         assert!(
