@@ -107,13 +107,14 @@ fn contents(dir: &TempDir, images: Vec<Image>) -> Contents {
     }
 }
 
-/// Two images of one platform that share a layer, and one of two platforms.
+/// Two images of one platform that share a layer, the second of Docker's kind, and one of two platforms.
 fn images() -> (Upstream, Vec<Image>) {
     let mut upstream = Upstream::new();
     let base = noise(300_000);
     let own = |n: u8| vec![n; 40_000 + usize::from(n)];
     let one = image(&mut upstream, "quay.io/team/a", "1", &[("linux/amd64", vec![base.clone(), own(1)])]);
-    let two = image(&mut upstream, "docker.io/library/b", "2", &[("linux/amd64", vec![base, own(2)])]);
+    let docker = [media::DOCKER_INDEX, media::DOCKER_MANIFEST];
+    let two = image_as(&mut upstream, docker, "docker.io/library/b", "2", &[("linux/amd64", vec![base, own(2)])]);
     let platforms = [("linux/arm64", vec![own(3)]), ("linux/amd64", vec![own(4)])];
     let three = image(&mut upstream, "quay.io/team/c", "3", &platforms);
     (upstream, vec![one, two, three])
@@ -121,6 +122,17 @@ fn images() -> (Upstream, Vec<Image>) {
 
 /// Puts an image with an index into a registry.
 pub(crate) fn image(upstream: &mut Upstream, name: &str, tag: &str, of: &[(&str, Vec<Vec<u8>>)]) -> Image {
+    image_as(upstream, [media::INDEX, media::MANIFEST], name, tag, of)
+}
+
+/// The same with the media types of index and manifest.
+pub(crate) fn image_as(
+    upstream: &mut Upstream,
+    [index_kind, kind]: [&str; 2],
+    name: &str,
+    tag: &str,
+    of: &[(&str, Vec<Vec<u8>>)],
+) -> Image {
     let mut children = Vec::new();
     let mut platforms = BTreeMap::new();
     for (text, layers) in of {
@@ -132,17 +144,17 @@ pub(crate) fn image(upstream: &mut Upstream, name: &str, tag: &str, of: &[(&str,
         };
         let config = blob(CONFIG, format!(r#"{{"os":"linux","of":"{name} {text}"}}"#).as_bytes());
         let layers = layers.iter().map(|layer| blob(LAYER, layer)).collect();
-        let media_type = Some(media::MANIFEST.to_owned());
+        let media_type = Some(kind.to_owned());
         let manifest =
             Manifest { schema_version: 2, media_type, artifact_type: None, config, layers, annotations: [].into() };
-        let mut child = document(upstream, name, media::MANIFEST, &manifest);
+        let mut child = document(upstream, name, kind, &manifest);
         child.platform = Some((&platform).into());
         platforms.insert(platform, child.digest);
         children.push(child);
     }
-    let media_type = Some(media::INDEX.to_owned());
+    let media_type = Some(index_kind.to_owned());
     let index = Index { schema_version: 2, media_type, manifests: children, annotations: [].into() };
-    let digest = document(upstream, name, media::INDEX, &index).digest;
+    let digest = document(upstream, name, index_kind, &index).digest;
     Image { reference: format!("{name}:{tag}").parse().unwrap(), digest, platforms }
 }
 

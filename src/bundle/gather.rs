@@ -54,8 +54,8 @@ pub async fn gather(
     let mut top = artifacts::add(&contents, &platctl, &mut blobs)?;
     let mut infos = Vec::new();
     for (image, fetched) in images.iter().zip(fetched) {
-        let info = add_image(image, fetched, &mut blobs)?;
-        top.push(info.top.clone());
+        let (listed, info) = add_image(image, fetched, &mut blobs)?;
+        top.push(listed);
         infos.push(info);
     }
     blobs.lay_out(top, &platctl, Totals::of(contents.charts.len(), &infos))
@@ -123,7 +123,8 @@ fn checked(image: &str, document: &Document) -> Result<Manifest, Error> {
     Ok(manifest)
 }
 
-fn add_image(image: &Image, fetched: Vec<Fetched>, blobs: &mut Blobs) -> Result<ImageInfo, Error> {
+/// Adds an image's blobs; what the index lists, and what it is.
+fn add_image(image: &Image, fetched: Vec<Fetched>, blobs: &mut Blobs) -> Result<(Descriptor, ImageInfo), Error> {
     let name = image.reference.to_string();
     let from = || Source::Repository(image.reference.host.clone(), image.reference.path.clone());
     let mut manifests = Vec::new();
@@ -142,11 +143,17 @@ fn add_image(image: &Image, fetched: Vec<Fetched>, blobs: &mut Blobs) -> Result<
         [one] => one.manifest.clone(),
         several => filtered(image, several, blobs)?,
     };
-    let top = top
+    // In a layout, skopeo finds OCI's documents only: one of Docker's gets an index around it.
+    let listed = match top.media_type == media::DOCKER_MANIFEST {
+        true => filtered(image, &manifests, blobs)?,
+        false => top.clone(),
+    };
+    let listed = listed
         .annotated(annotation::REF_NAME, &name)
         .annotated(annotation::KIND, "image")
         .annotated(annotation::SOURCE_DIGEST, image.digest.to_string());
-    Ok(ImageInfo { reference: image.reference.clone(), source_digest: image.digest, top, manifests })
+    let info = ImageInfo { reference: image.reference.clone(), source_digest: image.digest, top, manifests };
+    Ok((listed, info))
 }
 
 /// An index of only the platforms that are carried: registries refuse one with absent children.

@@ -5,7 +5,6 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -24,8 +23,6 @@ const STEP: usize = 1 << 20;
 pub(super) struct Target<'a> {
     pub file: Arc<File>,
     pub path: &'a Path,
-    /// Bytes written so far, for whoever brings them to the disk.
-    pub written: Arc<AtomicU64>,
     pub events: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -133,14 +130,13 @@ impl<'a> Sink<'a> {
 
     async fn put(&mut self, chunks: Vec<Bytes>) -> Result<(), Error> {
         let mut hasher = self.idle().await?;
-        let (file, written, mut offset) = (self.target.file.clone(), self.target.written.clone(), self.offset);
+        let (file, mut offset) = (self.target.file.clone(), self.offset);
         self.offset += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
         self.busy = Some(spawn_blocking(move || {
             for chunk in chunks {
                 hasher.update(&chunk);
                 file.write_all_at(&chunk, offset)?;
                 offset += chunk.len() as u64;
-                written.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             }
             Ok(hasher)
         }));

@@ -118,7 +118,12 @@ impl Walk<'_> {
             manifests.push(ManifestInfo { platform, manifest: child, config: read.config, layers: read.layers });
         }
         manifests.sort_by(|a, b| a.platform.cmp(&b.platform));
-        self.holding.images.push(ImageInfo { reference, source_digest, top: top.clone(), manifests });
+        // An index around one manifest is only there for other tools.
+        let top = match &manifests[..] {
+            [one] => one.manifest.clone(),
+            _ => top.clone(),
+        };
+        self.holding.images.push(ImageInfo { reference, source_digest, top, manifests });
         Ok(())
     }
 

@@ -1,11 +1,7 @@
 //! Writes a bundle: what is known at once, the blobs in parallel at their places, then the file under its name.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -58,9 +54,7 @@ pub async fn write(
     if resumed > 0 {
         events(Event::Resumed { bytes: resumed });
     }
-    let written = Arc::new(AtomicU64::new(0));
-    let target = Target { file: partial.file.clone(), path: &partial.path, written: written.clone(), events };
-    let flusher = Flusher::start(partial.file.clone(), written);
+    let target = Target { file: partial.file.clone(), path: &partial.path, events };
     let budget = Arc::new(Budget::new(downloads));
     let client = client.within(&budget);
     stream::iter(&missing)
@@ -68,8 +62,8 @@ pub async fn write(
         .buffer_unordered(downloads.max(1))
         .try_collect::<()>()
         .await?;
+    // Syncing before the end was tried: it holds up the writes, and the kernel begins by itself early enough.
     events(Event::Syncing);
-    drop(flusher);
     drop(target);
     let path = blocking(|| partial.finish())?;
     Ok(Written { path, index_digest: layout.index_digest(), bytes: layout.size, fetched, resumed })
@@ -80,46 +74,5 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
-    }
-}
-
-/// Brings what was written to the disk while more is being fetched, so that little is left for the end.
-struct Flusher {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Flusher {
-    const EVERY: u64 = 128 << 20;
-    const LOOK: Duration = Duration::from_millis(100);
-
-    fn start(file: Arc<File>, written: Arc<AtomicU64>) -> Flusher {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let thread = std::thread::spawn(move || {
-            let mut flushed = 0;
-            while !stopped.load(Ordering::Relaxed) {
-                let now = written.load(Ordering::Relaxed);
-                if now - flushed >= Self::EVERY {
-                    flushed = now;
-                    // A failure comes again when the whole file is synced.
-                    let _ = file.sync_data();
-                } else {
-                    std::thread::park_timeout(Self::LOOK);
-                }
-            }
-        });
-        Flusher { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // It only syncs; there is nothing to hear from it.
-            let _ = thread.join();
-        }
     }
 }

@@ -104,9 +104,12 @@ impl Definition {
         Ok(Definition { environment, values, tiers, releases, switched_off, sources })
     }
 
-    /// The names of all environments of a tree.
+    /// The names of all environments of a tree that can be installed; abstract ones are left out.
     pub fn environments(tree: &Tree) -> Vec<String> {
-        let declared = |name: &String| tree.get(&format!("environments/{name}/environment.yaml")).is_some();
+        let declared = |name: &String| {
+            tree.get(&format!("environments/{name}/environment.yaml")).is_some()
+                && !environment::is_abstract(tree, name)
+        };
         tree.folders("environments").into_iter().filter(declared).collect()
     }
 

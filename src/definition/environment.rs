@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::release::dns_label;
 use super::{API_VERSION, Tree, duration, environment_file, interpolate, merge};
 use crate::image::{Platform, Site};
 use crate::yaml::{Fields, Map, Node, Problem, Sources, Span, Value};
@@ -92,7 +93,12 @@ const MAX_LAYERS: usize = 16;
 
 /// An environment with its values.
 pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str) -> Result<(Environment, Node), Problem> {
+    if !dns_label(name, 63) {
+        let problem = Problem::new(format!("`{name}` is no legal environment name"));
+        return Err(problem.help("use at most 63 lowercase letters, digits and dashes: it becomes a label"));
+    }
     let layers = layers(tree, sources, name)?;
+    refuse_abstract(sources, &layers)?;
     let empty = || Node::new(Value::Map(Map::default()), Span::default());
     let (mut declared, mut values) = (empty(), empty());
     let mut names = Vec::new();
@@ -130,6 +136,29 @@ pub(super) fn check_api_version(fields: &mut Fields) -> Result<(), Problem> {
             Err(fields.problem(format!("unknown apiVersion `{other}`"), span).help(format!("write {API_VERSION}")))
         }
     }
+}
+
+/// Whether an environment only exists to be extended.
+pub(super) fn is_abstract(tree: &Tree, name: &str) -> bool {
+    let node = read_optional(tree, &mut Sources::default(), &format!("environments/{name}/environment.yaml"));
+    node.ok().flatten().is_some_and(|node| node.get("abstract").is_some_and(|flag| flag.value == Value::Bool(true)))
+}
+
+/// What only exists to be extended is no place to install to.
+fn refuse_abstract(sources: &Sources, layers: &[Layer]) -> Result<(), Problem> {
+    for (i, layer) in layers.iter().enumerate() {
+        let Some(flag) = layer.environment.get("abstract") else { continue };
+        match flag.value {
+            Value::Bool(on) if on && i + 1 == layers.len() => {
+                let problem =
+                    Problem::new(format!("environment `{}` is abstract: it only exists to be extended", layer.name));
+                return Err(problem.at(sources, flag.span).help("name one that extends it with -e"));
+            }
+            Value::Bool(_) => {}
+            _ => return Err(Problem::new("`abstract` must be true or false").at(sources, flag.span)),
+        }
+    }
+    Ok(())
 }
 
 struct Layer {
@@ -197,7 +226,7 @@ mod tests {
     fn layers_are_merged_and_typed() {
         let (environment, values) = load_with(
             &[
-                ("base/environment.yaml", BASE),
+                ("base/environment.yaml", &format!("{BASE}abstract: true\n")),
                 ("base/values.yaml", "domain: local\nmlflow: {host: \"mlflow.{{ values.domain }}\", size: 1}\n"),
                 ("prod/environment.yaml", "apiVersion: platctl.dev/v1\nextends: base\nregistry: {plainHTTP: true}\nreleases: {x: false}\ncluster: {uid: u}\n"),
                 ("prod/values.yaml", "domain: ml.internal\n"),
@@ -223,6 +252,11 @@ mod tests {
         for (text, expected) in [
             ("apiVersion: v2\n", "environments/e/environment.yaml:1:13: unknown apiVersion `v2`"),
             (&format!("{api}extends: nope\n"), "environments/e/environment.yaml:2:10: no environment `nope`"),
+            (&format!("{BASE}abstract: true\n"), "environments/e/environment.yaml:5:11: environment `e` is abstract"),
+            (
+                &format!("{BASE}platform: My Platform\n"),
+                "environments/e/environment.yaml:5:11: `My Platform` is no legal platform name",
+            ),
             (&format!("{api}extends: e\n"), "environments/e/environment.yaml:2:10: environment `e` extends itself"),
             (&format!("{BASE}nods: []\n"), "environments/e/environment.yaml:5:1: unknown key `nods`"),
             (

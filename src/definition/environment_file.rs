@@ -7,6 +7,7 @@ use super::Tree;
 use super::environment::{
     Cluster, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools, check_api_version, duration_field,
 };
+use super::release::dns_label;
 use crate::image::{Platform, Site};
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 
@@ -25,9 +26,10 @@ pub(super) fn typed(
     let mut fields = Fields::of(sources, declared, "the environment")?;
     check_api_version(&mut fields)?;
     fields.get("extends");
+    fields.get("abstract");
     let environment = Environment {
         name: name.to_owned(),
-        platform: fields.string("platform")?.unwrap_or("default").to_owned(),
+        platform: platform(&mut fields)?,
         kube_version: kube_version(&mut fields)?,
         cluster: cluster(sources, &mut fields)?,
         tools: tools(sources, &mut fields)?,
@@ -40,6 +42,17 @@ pub(super) fn typed(
     };
     fields.finish()?;
     Ok(environment)
+}
+
+/// The platform's name becomes a label of every release.
+fn platform(fields: &mut Fields) -> Result<String, Problem> {
+    let Some(node) = fields.get("platform") else { return Ok("default".to_owned()) };
+    let name = fields.text(node, "platform")?;
+    if !dns_label(name, 63) {
+        let problem = fields.problem(format!("`{name}` is no legal platform name"), node.span);
+        return Err(problem.help("use at most 63 lowercase letters, digits and dashes: it becomes a label"));
+    }
+    Ok(name.to_owned())
 }
 
 fn kube_version(fields: &mut Fields) -> Result<String, Problem> {

@@ -185,7 +185,8 @@ fn wanted(path: &str) -> bool {
     match parts.as_slice() {
         ["charts-lock.yaml"] | ["templates", "values.schema.json"] | ["templates", _, "tier.yaml"] => true,
         ["environments", _, file] => {
-            matches!(*file, "environment.yaml" | "values.yaml" | "secrets.yaml" | "capabilities.yaml" | "ca.pem")
+            matches!(*file, "environment.yaml" | "values.yaml" | "secrets.yaml" | "capabilities.yaml")
+                || file.ends_with(".pem")
         }
         ["environments", _, "releases", file] => file.ends_with(".yaml"),
         ["templates", _, _, "release.yaml" | "values.yaml"] => true,

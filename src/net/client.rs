@@ -252,10 +252,22 @@ fn redirect(method: &Method, response: &Response, from: &Url) -> Result<Option<U
 pub(super) fn broken(url: &Url, error: &reqwest::Error) -> Reason {
     let message = layers(error);
     let host = authority(url);
-    if message.contains("invalid peer certificate") {
-        return Reason::Certificate { host, message };
+    if let Some((_, problem)) = message.split_once("invalid peer certificate: ") {
+        return Reason::Certificate { host, message: certificate(problem) };
     }
     Reason::Connect { host, message }
+}
+
+/// What is wrong with a certificate, where the TLS library only has a name for it.
+fn certificate(problem: &str) -> String {
+    let words = match problem {
+        "UnknownIssuer" => "nobody who is trusted has issued it",
+        _ if problem.contains("CaUsedAsEndEntity") => {
+            "it is an authority's own certificate; the server needs one that the authority issued"
+        }
+        _ => problem,
+    };
+    words.to_owned()
 }
 
 /// The innermost message: the outer ones only say that a request failed. URLs, which may hold a login, are outer.

@@ -34,7 +34,7 @@ impl From<FileError> for Failures {
         };
         let failure = Failure::caused(Code::File, kind, &error);
         let help = match error.source.kind() {
-            std::io::ErrorKind::StorageFull => "make room on that disk, or set PLATCTL_CACHE_DIR to another one",
+            std::io::ErrorKind::StorageFull => "make room there; PLATCTL_CACHE_DIR puts the cache on another disk",
             std::io::ErrorKind::PermissionDenied => "check who owns the path and its permissions",
             std::io::ErrorKind::NotFound => "check the path",
             _ => return failure.into(),

@@ -2,6 +2,9 @@
 //!
 //! Owns the command line; everything else is the module that the tests use.
 
+// A program of its own, outside of the house.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
 #[path = "mod.rs"]
 mod upstream;
 
