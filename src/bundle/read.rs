@@ -53,17 +53,19 @@ impl Bundle {
     /// # Errors
     /// [`Error`] naming the entry that is missing, cut short, unknown or not as platctl writes it.
     pub fn open(path: &Path) -> Result<Bundle, Error> {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-        let (facts, file) = opened.map_err(FileError::at("read", path))?;
-        if !facts.is_file() {
+        // Looked at first: to open a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(FileError::at("read", path))?.is_file() {
             return Err(Error::NoBundle { path: path.to_owned(), problem: "it is no file".to_owned() });
         }
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        let (facts, file) = opened.map_err(FileError::at("read", path))?;
         let found = open::find(&file, path, facts.len())?;
         let blobs = Blobs { file: Arc::new(file), path: path.to_owned(), size: facts.len(), found };
         let mut holding = walk(&blobs)?;
         let lacks = |what: &str| Error::Index { problem: format!("it has no {what}") };
         let platctl = holding.platctl.take().ok_or_else(|| lacks("platctl"))?;
         let definition = holding.definition.take().ok_or_else(|| lacks("definition"))?;
+        holding.needs_all(&blobs.found)?;
         Ok(Bundle { blobs, holding, platctl, definition })
     }
 

@@ -1,8 +1,9 @@
 //! From the index to everything it names: every manifest read and hashed, every blob present in its size, and nothing
 //! else there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::open::Found;
 use super::read::Blobs;
 use super::{ChartInfo, Error, ImageInfo, ManifestInfo, ToolInfo};
 use crate::digest::Digest;
@@ -40,10 +41,18 @@ pub(super) fn walk(blobs: &Blobs) -> Result<Holding, Error> {
     holding.charts.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     holding.tools.sort_by(|a, b| (&a.name, &a.version, &a.platform).cmp(&(&b.name, &b.version, &b.platform)));
     holding.images.sort_by(|a, b| a.reference.cmp(&b.reference));
-    let all = blobs.found.blobs.keys().chain(&blobs.found.link);
-    match all.into_iter().find(|digest| !holding.needed_by.contains_key(digest)) {
-        Some(alone) => Err(wrong(&format!("nothing in it needs the entry `{}`", blob_path(alone)))),
-        None => Ok(holding),
+    no_twins(&holding)?;
+    Ok(holding)
+}
+
+impl Holding {
+    /// Refuses blobs that nothing names: no check of what a bundle holds would see them.
+    pub fn needs_all(&self, found: &Found) -> Result<(), Error> {
+        let mut all = found.blobs.keys().chain(&found.link);
+        match all.find(|digest| !self.needed_by.contains_key(digest)) {
+            Some(alone) => Err(wrong(&format!("nothing in it needs the entry `{}`", blob_path(alone)))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -74,13 +83,13 @@ impl Walk<'_> {
     fn definition(&mut self, top: &Descriptor) -> Result<(), Error> {
         let manifest = self.manifest(top, "the definition")?;
         let layer = only_layer(&manifest, "the definition")?;
-        self.holding.environment = said(top, annotation::NAME)?.to_owned();
+        self.holding.environment = name(said(top, annotation::NAME)?)?;
         self.holding.definition = Some(layer);
         Ok(())
     }
 
     fn chart(&mut self, top: &Descriptor) -> Result<(), Error> {
-        let (name, version) = (said(top, annotation::NAME)?.to_owned(), said(top, annotation::VERSION)?.to_owned());
+        let (name, version) = (name(said(top, annotation::NAME)?)?, name(said(top, annotation::VERSION)?)?);
         let who = format!("chart {name} {version}");
         let manifest = self.manifest(top, &who)?;
         let package = only_layer(&manifest, &who)?;
@@ -90,14 +99,14 @@ impl Walk<'_> {
     }
 
     fn tool(&mut self, top: &Descriptor) -> Result<ToolInfo, Error> {
-        let name = said(top, annotation::NAME)?.to_owned();
-        let version = top.annotation(annotation::VERSION).map(str::to_owned);
+        let version = top.annotation(annotation::VERSION).map(name).transpose()?;
+        let name = name(said(top, annotation::NAME)?)?;
         let who = version.as_ref().map_or_else(|| name.clone(), |version| format!("tool {name} {version}"));
         let platform = said(top, annotation::PLATFORM)?;
         let platform = platform.parse().map_err(|_| wrong(&format!("{who} is for no platform")))?;
         let manifest = self.manifest(top, &who)?;
         let file = only_layer(&manifest, &who)?;
-        let title = file.annotation(annotation::TITLE).unwrap_or(&name).to_owned();
+        let title = self::name(file.annotation(annotation::TITLE).unwrap_or(&name))?;
         Ok(ToolInfo { name, version, platform, title, file, manifest: top.clone() })
     }
 
@@ -108,12 +117,14 @@ impl Walk<'_> {
         let source_digest = source.map_err(|_| wrong(&format!("{name} does not say what it was taken from")))?;
         let children = match &top.media_type {
             kind if media::is_index(kind) => self.children(top, name)?,
-            _ => vec![top.clone()],
+            kind if media::is_manifest(kind) => vec![top.clone()],
+            kind => return Err(document(name, &format!("`{}` is no manifest", kind.escape_default()))),
         };
         let mut manifests = Vec::new();
         for child in children {
-            let platform = child.platform.as_ref().map(Platform::from);
-            let platform = platform.ok_or_else(|| document(name, "one of its manifests is for no platform"))?;
+            let platform = child.platform.as_ref().and_then(|json| Platform::from(json).to_string().parse().ok());
+            let platform: Platform =
+                platform.ok_or_else(|| document(name, "one of its manifests is for no platform"))?;
             let read = self.manifest(&child, name)?;
             manifests.push(ManifestInfo { platform, manifest: child, config: read.config, layers: read.layers });
         }
@@ -181,6 +192,27 @@ fn only_layer(manifest: &Manifest, who: &str) -> Result<Descriptor, Error> {
         [layer] => Ok(layer.clone()),
         _ => Err(document(who, "it has not exactly one layer")),
     }
+}
+
+/// One of each name: whoever looks for one must not find another.
+fn no_twins(holding: &Holding) -> Result<(), Error> {
+    let charts = holding.charts.iter().map(|chart| format!("chart {} {}", chart.name, chart.version));
+    let tools = holding.tools.iter().map(|tool| format!("tool {} {:?} {}", tool.name, tool.version, tool.platform));
+    let images = holding.images.iter().map(|image| image.reference.to_string());
+    let mut seen = BTreeSet::new();
+    match charts.chain(tools).chain(images).find(|name| !seen.insert(name.clone())) {
+        Some(twin) => Err(wrong(&format!("{twin} is there twice"))),
+        None => Ok(()),
+    }
+}
+
+/// A name that may be shown, and be the name of a file.
+fn name(text: &str) -> Result<String, Error> {
+    let strange = |c: char| c == '/' || c == '\\' || c.is_control();
+    if text.is_empty() || text == "." || text == ".." || text.len() > 255 || text.contains(strange) {
+        return Err(wrong(&format!("`{}` is no name", text.escape_default())));
+    }
+    Ok(text.to_owned())
 }
 
 fn said<'a>(descriptor: &'a Descriptor, key: &str) -> Result<&'a str, Error> {

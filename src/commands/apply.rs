@@ -209,7 +209,7 @@ async fn prepare(
     rendered: &Rendered,
     folder: &Path,
 ) -> Result<Work, Failures> {
-    let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+    let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let findings = folder.join(format!("{}.findings.json", release.name));
     let task = Task { rewriting: site.rewritings[&release.name].clone(), findings: findings.clone() };
     let task_path = folder.join(format!("{}.task.json", release.name));

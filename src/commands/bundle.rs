@@ -10,7 +10,7 @@ use super::workspace::Workspace;
 use crate::bundle::{self, Contents, Event};
 use crate::definition::Definition;
 use crate::image::Platform;
-use crate::lock::{Lock, LockedChart};
+use crate::lock::LockedChart;
 use crate::supply::locked_chart;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, Progress, count};
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let definition = workspace.definition(context)?;
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
-    check_lock_is_whole(&workspace.lock, &definition)?;
+    check_lock_is_whole(&workspace, &definition)?;
     site::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
@@ -81,12 +81,12 @@ fn interrupted(output: &Path) -> Failures {
 }
 
 /// Every chart, tool and image of the environment is locked.
-fn check_lock_is_whole(lock: &Lock, definition: &Definition) -> Result<(), Failures> {
+fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
     let environment = &definition.environment;
     for release in &definition.releases {
-        locked_chart(lock, &release.name, &release.chart)?;
+        locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     }
-    if lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
+    if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
         let title = format!("no image of environment {} is in the lock", environment.name);
         let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
         return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
@@ -100,7 +100,7 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
     let mut charts = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for release in &definition.releases {
-        let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+        let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
         if seen.insert(locked.digest) {
             let file = supply.chart(locked, &workspace.tree).await?;
             let config_json = chart_config(locked, &file)?;

@@ -64,7 +64,7 @@ impl Site {
     }
 
     fn desired_release<'s>(&'s self, workspace: &Workspace, release: &'s Release) -> Result<Desired<'s>, Failures> {
-        let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+        let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
         let rewriting = &self.rewritings[&release.name];
         let environment = &self.definition.environment;
         let inputs = plan::inputs(&Decisive {
@@ -95,7 +95,7 @@ impl Site {
         let helm = workspace.helm(context, &self.definition.environment).await?;
         let mut charts = BTreeMap::new();
         for release in releases {
-            let locked = locked_chart(&workspace.lock, &release.name, &release.chart)?;
+            let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
             let path = workspace.supply().chart(locked, &workspace.tree).await?;
             charts.insert(release.chart.clone(), path);
         }

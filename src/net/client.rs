@@ -12,6 +12,7 @@ use super::error::{Failure, shown};
 use super::mirrors::authority;
 use super::names::Names;
 use super::oci::{Scope, Tokens};
+use super::settings::is_loopback;
 use super::{Budget, Error, Reason, Settings};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,6 +28,15 @@ pub struct Client {
 pub(super) struct Inner {
     pub settings: Settings,
     pub tokens: Tokens,
+    /// To other machines, by way of the proxies of the environment.
+    far: Made,
+    /// To this machine, by no proxy.
+    near: Made,
+}
+
+/// Clients, made on first use. There are two, so that plain HTTP works where no authority is trusted.
+#[derive(Default)]
+struct Made {
     plain: OnceLock<Result<reqwest::Client, String>>,
     secure: OnceLock<Result<reqwest::Client, Reason>>,
 }
@@ -46,7 +56,8 @@ pub(super) struct Ask {
 impl Client {
     /// A client that has done nothing yet.
     pub fn new(settings: Settings) -> Client {
-        let inner = Inner { settings, tokens: Tokens::default(), plain: OnceLock::new(), secure: OnceLock::new() };
+        let tokens = Tokens::default();
+        let inner = Inner { settings, tokens, far: Made::default(), near: Made::default() };
         Client { inner: Arc::new(inner), budget: None }
     }
 
@@ -73,7 +84,8 @@ impl Client {
         let tokens = &self.inner.tokens;
         let known = tokens.ready(self, scope).await?;
         let response = self.follow(ask, known.as_ref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // Somebody the registry sent us to gets no say in where its login goes.
+        if response.status() != StatusCode::UNAUTHORIZED || authority(response.url()) != authority(&ask.url) {
             return Ok(response);
         }
         match tokens.answer(self, scope, response.headers(), known.as_ref()).await? {
@@ -173,23 +185,23 @@ impl Client {
         }
     }
 
-    /// The client for a URL. There are two, so that plain HTTP works where no authority is trusted.
+    /// The client for a URL.
     pub(super) fn http(&self, url: &Url) -> Result<&reqwest::Client, Reason> {
+        let near = is_loopback(&authority(url));
+        let made = if near { &self.inner.near } else { &self.inner.far };
         if url.scheme() != "https" {
-            let made = self.inner.plain.get_or_init(|| {
-                let builder = self.builder().tls_certs_only([]);
-                builder.build().map_err(|error| layers(&error))
-            });
+            let plain = || self.builder(near).tls_certs_only([]).build().map_err(|error| layers(&error));
+            let made = made.plain.get_or_init(plain);
             return made.as_ref().map_err(|message| Reason::Protocol(message.clone()));
         }
-        let made = self.inner.secure.get_or_init(|| self.secure());
+        let made = made.secure.get_or_init(|| self.secure(near));
         made.as_ref().map_err(|reason| match reason {
             Reason::Authority { name, message } => Reason::Authority { name: name.clone(), message: message.clone() },
             _ => Reason::NoAuthorities { host: authority(url) },
         })
     }
 
-    fn secure(&self) -> Result<reqwest::Client, Reason> {
+    fn secure(&self, near: bool) -> Result<reqwest::Client, Reason> {
         let mut own = Vec::new();
         for from in &self.inner.settings.authorities {
             let bad = |message: String| Reason::Authority { name: from.name.clone(), message };
@@ -200,13 +212,15 @@ impl Client {
             own.extend(found);
         }
         // The one thing that fails here, once the own certificates were read, is a system that trusts nobody.
-        let built = self.builder().tls_certs_merge(own).build();
+        let built = self.builder(near).tls_certs_merge(own).build();
         built.map_err(|_| Reason::NoAuthorities { host: String::new() })
     }
 
     #[allow(clippy::disallowed_methods)] // The one place that makes clients.
-    fn builder(&self) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
+    fn builder(&self, near: bool) -> reqwest::ClientBuilder {
+        let builder = reqwest::Client::builder();
+        let builder = if near { builder.no_proxy() } else { builder };
+        builder
             .user_agent(concat!("platctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .pool_idle_timeout(Duration::from_secs(30))

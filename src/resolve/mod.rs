@@ -89,7 +89,7 @@ pub async fn chart_files(
     let mut files = BTreeMap::new();
     for release in &definition.releases {
         if !files.contains_key(&release.chart) {
-            let locked = crate::supply::locked_chart(lock, &release.name, &release.chart)?;
+            let locked = crate::supply::locked_chart(lock, tree, &release.name, &release.chart)?;
             files.insert(release.chart.clone(), supply.chart(locked, tree).await?);
         }
     }

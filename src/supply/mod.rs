@@ -34,25 +34,20 @@ impl Supply<'_> {
     /// # Errors
     /// [`SupplyError`] naming the chart.
     pub async fn chart(&self, locked: &LockedChart, tree: &Tree) -> Result<PathBuf, SupplyError> {
+        let own = own_chart(locked, tree)?;
         if let Some(path) = self.store.get_checked(&locked.digest)? {
             return Ok(path);
         }
         match &locked.origin {
-            ChartOrigin::Own { path } => self.own_chart(locked, tree, path),
+            ChartOrigin::Own { .. } => {
+                let bytes = own.map(|own| own.bytes).unwrap_or_default();
+                Ok(self.store.put(&locked.name, Some(&locked.digest), bytes.as_slice())?.1)
+            }
             ChartOrigin::Repository { url, .. } => match self.bundle {
                 Some(bundle) => chart_in(bundle, locked, self.store),
                 None => self.fetched_chart(locked, url).await,
             },
         }
-    }
-
-    fn own_chart(&self, locked: &LockedChart, tree: &Tree, folder: &str) -> Result<PathBuf, SupplyError> {
-        let packed = OwnChart::pack(tree, folder).map_err(SupplyError::OwnChart)?;
-        if packed.digest != locked.digest {
-            return Err(SupplyError::OwnChartChanged { folder: folder.to_owned() });
-        }
-        let (_, path) = self.store.put(&locked.name, Some(&locked.digest), packed.bytes.as_slice())?;
-        Ok(path)
     }
 
     async fn fetched_chart(&self, locked: &LockedChart, url: &str) -> Result<PathBuf, SupplyError> {
@@ -130,12 +125,30 @@ impl Supply<'_> {
     }
 }
 
-/// The lock's entry for a release's chart.
+/// The lock's entry for a release's chart. A chart of the definition must still be the one that was locked.
 ///
 /// # Errors
-/// [`SupplyError::ChartNotLocked`] naming the release.
-pub fn locked_chart<'l>(lock: &'l Lock, release: &str, source: &ChartSource) -> Result<&'l LockedChart, SupplyError> {
-    lock.chart(source).ok_or_else(|| SupplyError::ChartNotLocked { release: release.to_owned() })
+/// [`SupplyError::ChartNotLocked`] naming the release, [`SupplyError::OwnChartChanged`] naming the folder.
+pub fn locked_chart<'l>(
+    lock: &'l Lock,
+    tree: &Tree,
+    release: &str,
+    source: &ChartSource,
+) -> Result<&'l LockedChart, SupplyError> {
+    let locked = lock.chart(source).ok_or_else(|| SupplyError::ChartNotLocked { release: release.to_owned() })?;
+    own_chart(locked, tree)?;
+    Ok(locked)
+}
+
+/// A chart of the definition as it is now; none when the chart comes from a repository.
+fn own_chart(locked: &LockedChart, tree: &Tree) -> Result<Option<OwnChart>, SupplyError> {
+    let ChartOrigin::Own { path } = &locked.origin else { return Ok(None) };
+    let packed = OwnChart::pack(tree, path).map_err(SupplyError::OwnChart)?;
+    if packed.digest == locked.digest {
+        Ok(Some(packed))
+    } else {
+        Err(SupplyError::OwnChartChanged { folder: path.clone() })
+    }
 }
 
 fn chart_in(bundle: &Bundle, locked: &LockedChart, store: &Store) -> Result<PathBuf, SupplyError> {

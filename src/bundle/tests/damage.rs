@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use tar::EntryType;
 
-use crate::bundle::entry::{BLOCK, header};
+use crate::bundle::entry::{BLOCK, END, header};
 use crate::bundle::fixture::Rig;
-use crate::bundle::{Bundle, Error};
+use crate::bundle::{Bundle, Error, index};
 use crate::digest::Digest;
-use crate::layout::{Descriptor, blob_path};
+use crate::layout::{Descriptor, annotation, blob_path};
 
 struct Copy {
     rig: Rig,
@@ -43,21 +43,30 @@ impl Copy {
         found.unwrap().raw_file_position() as usize
     }
 
-    /// With an entry put before the end. The index is told, so that only the entry is wrong.
-    fn with(&self, entry: &[u8]) -> Error {
-        let end = self.bytes.len() - 2 * BLOCK as usize;
-        let mut bytes = self.bytes[..end].to_vec();
-        bytes.extend_from_slice(entry);
-        bytes.extend([0; 2 * BLOCK as usize]);
-        let place = self.place("index.json");
-        let size =
-            u64::from_str_radix(std::str::from_utf8(&self.bytes[place - 512 + 124..place - 512 + 135]).unwrap(), 8);
-        let index = place..place + size.unwrap() as usize;
-        let (top, rest) = crate::bundle::index::read(&self.bytes[index.clone()]).unwrap();
-        let told = crate::bundle::index::write(top, rest + entry.len() as u64).unwrap();
-        assert_eq!(told.len(), index.len());
-        bytes[index].copy_from_slice(&told);
+    /// The entries after the index, and what the index lists.
+    fn parts(&self) -> (Vec<Descriptor>, Vec<u8>) {
+        let bundle = Bundle::open(&self.rig.output()).unwrap();
+        let (top, rest) = index::read(bundle.index()).unwrap();
+        (top, self.bytes[self.bytes.len() - rest as usize..self.bytes.len() - END as usize].to_vec())
+    }
+
+    /// A file whose index is right about itself, whatever it lists and whatever follows it.
+    fn forged(&self, top: Vec<Descriptor>, entries: &[u8]) -> Error {
+        let index = index::write(top, entries.len() as u64 + END).unwrap();
+        let mut bytes = self.bytes[..self.place("index.json") - BLOCK as usize].to_vec();
+        bytes.extend(header("index.json", index.len() as u64, EntryType::Regular));
+        bytes.extend(&index);
+        bytes.resize(bytes.len().next_multiple_of(BLOCK as usize), 0);
+        bytes.extend(entries);
+        bytes.extend([0; END as usize]);
         self.open(&bytes).unwrap_err()
+    }
+
+    /// With an entry put before the end.
+    fn with(&self, entry: &[u8]) -> Error {
+        let (top, mut entries) = self.parts();
+        entries.extend_from_slice(entry);
+        self.forged(top, &entries)
     }
 }
 
@@ -180,4 +189,48 @@ async fn other_files_are_no_bundles() {
     assert!(matches!(copy.open(&[0; 5000]).unwrap_err(), Error::Trailing { .. }));
     assert!(matches!(Bundle::open(copy.rig.dir.path()).unwrap_err(), Error::NoBundle { .. }));
     assert!(matches!(Bundle::open(Path::new("/nonexistent")).unwrap_err(), Error::File(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_names_in_an_index_are_refused() {
+    for (strange, word) in [("../x", "no name"), ("a\u{1b}[2Jb", "no name"), ("", "no name")] {
+        let mut rig = Rig::plain();
+        rig.contents.tools[0].title = strange.to_owned();
+        rig.write().await.unwrap();
+        let error = Bundle::open(&rig.output()).unwrap_err();
+        assert!(matches!(&error, Error::Index { problem } if problem.contains(word)), "{error:?}");
+        assert!(!error.to_string().contains('\u{1b}'));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_lies_is_refused() {
+    let copy = Copy::new().await;
+    let (top, entries) = copy.parts();
+    let of = |kind: &str| top.iter().position(|one| one.annotation(annotation::KIND) == Some(kind)).unwrap();
+    let problem = |change: &dyn Fn(&mut Vec<Descriptor>)| {
+        let mut top = top.clone();
+        change(&mut top);
+        copy.forged(top, &entries).to_string()
+    };
+    for kind in ["image", "chart", "tool"] {
+        let found = problem(&|top| top.push(top[of(kind)].clone()));
+        assert!(found.ends_with("is there twice"), "{found}");
+    }
+    for kind in ["definition", "platctl"] {
+        let found = problem(&|top| top.push(top[of(kind)].clone()));
+        assert!(found.contains("too many"), "{found}");
+        let found = problem(&|top| _ = top.remove(of(kind)));
+        assert!(found.contains(&format!("has no {kind}")), "{found}");
+    }
+    let found = problem(&|top| _ = top.remove(of("chart")));
+    assert!(found.contains("nothing in it needs"), "{found}");
+    let found = problem(&|top| top[of("chart")].size += 1);
+    assert!(found.contains("needed by chart minio 5.4.0"), "{found}");
+    let found = problem(&|top| top[of("tool")].digest = Digest::of("elsewhere"));
+    assert!(found.contains("is missing (needed by tool helm 4.3.1)"), "{found}");
+    let found = problem(&|top| top[of("image")].media_type = "text/html".to_owned());
+    assert!(found.contains("no manifest"), "{found}");
+    let found = problem(&|top| _ = top[of("image")].annotations.remove(annotation::SOURCE_DIGEST));
+    assert!(found.contains("has no dev.platctl.source.digest"), "{found}");
 }

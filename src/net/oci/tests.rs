@@ -63,6 +63,22 @@ async fn a_refused_login_is_yours_and_shows_no_password() {
 }
 
 #[tokio::test]
+async fn who_we_are_redirected_to_gets_no_login() {
+    let other = Fake::start(|_, _| Reply::new(401).header("www-authenticate", "Basic realm=\"x\""));
+    let place = other.url("blob");
+    let server = Fake::start(move |request, _| match request.header("authorization") {
+        None => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
+        Some(_) => Reply::new(307).header("location", place.clone()),
+    });
+    let login = Login { username: "me".into(), password: "pw".into() };
+    let net = client(|settings| _ = settings.logins.insert(server.address.clone(), login));
+    let error = net.repository(&server.address, "a").manifest("v1").await.unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    let seen = other.seen.lock().unwrap();
+    assert!(!seen.is_empty() && seen.iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[tokio::test]
 async fn passwords_are_sent_where_a_registry_wants_them() {
     let server = Fake::start(|request, _| match request.header("authorization") {
         Some("Basic bWU6cHc=") => Reply::body(MANIFEST),
@@ -158,6 +174,16 @@ async fn a_blob_is_sent_whole() {
     assert!(put.body == bytes && put.path.starts_with("/upload/1?state=s&digest=sha256%3A"));
     assert_eq!(put.header("transfer-encoding"), None);
     assert_eq!(sent.into_inner(), 3_000_000);
+}
+
+#[tokio::test]
+async fn an_empty_blob_is_a_blob() {
+    let server = Fake::start(taking);
+    let net = client(|_| {});
+    let open = || Ok(Cursor::new(Vec::new()));
+    net.repository(&server.address, "a").upload_blob(&Digest::of(""), 0, open, &|_| {}).await.unwrap();
+    let seen = server.seen.lock().unwrap();
+    assert_eq!(seen.last().and_then(|put| put.header("content-length")), Some("0"));
 }
 
 #[tokio::test]
