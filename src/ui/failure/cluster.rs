@@ -10,6 +10,7 @@ use crate::tools::CallError;
 /// What a tool's word means.
 struct Meaning {
     says: &'static str,
+    means: &'static str,
     code: Code,
     kind: Kind,
     help: &'static str,
@@ -19,90 +20,105 @@ struct Meaning {
 const MEANINGS: &[Meaning] = &[
     Meaning {
         says: "another operation (install/upgrade/rollback) is in progress",
+        means: "helm is in the middle of another operation on it",
         code: Code::Pending,
         kind: Kind::Yours,
         help: "another helm works on it, or one was killed; see `platctl status`",
     },
     Meaning {
         says: "invalid ownership metadata",
+        means: "an object of its name belongs to somebody else",
         code: Code::Foreign,
         kind: Kind::Yours,
         help: "the object belongs to another release or was made by hand; remove it, or let its owner go",
     },
     Meaning {
         says: "conflict occurred while applying object",
+        means: "somebody else owns fields that it sets",
         code: Code::Helm,
         kind: Kind::Yours,
         help: "somebody else changed these fields; undo that, or set them in the release's values",
     },
     Meaning {
         says: "don't meet the specifications of the schema",
+        means: "its values don't fit the chart's schema",
         code: Code::Render,
         kind: Kind::Yours,
         help: "correct the release's values.yaml; the chart's schema names the key",
     },
     Meaning {
         says: "failed calling webhook",
+        means: "an admission webhook did not answer",
         code: Code::Helm,
         kind: Kind::Transient,
         help: "the webhook's pods are not ready or not reachable; run the same command again when they are",
     },
     Meaning {
         says: "context deadline exceeded",
+        means: "not ready in time",
         code: Code::NotReady,
         kind: Kind::Yours,
         help: "see why its pods are not ready, then run the same command again",
     },
     Meaning {
         says: "not ready. status:",
+        means: "not ready",
         code: Code::NotReady,
         kind: Kind::Yours,
         help: "see why its pods are not ready, then run the same command again",
     },
     Meaning {
         says: "hooks failed",
+        means: "a hook failed",
         code: Code::Helm,
         kind: Kind::Yours,
         help: "look at the hook's Job and its pod; after a failed first install helm does not run install hooks again: uninstall the release before the next try",
     },
     Meaning {
         says: "forbidden",
+        means: "not allowed",
         code: Code::Cluster,
         kind: Kind::Yours,
         help: "the user of this kubeconfig lacks that right",
     },
     Meaning {
         says: "you must be logged in",
+        means: "the cluster does not accept the login",
         code: Code::Cluster,
         kind: Kind::Yours,
         help: "the kubeconfig's credentials are not accepted",
     },
     Meaning {
         says: "context was not found",
+        means: "the kubeconfig has no such context",
         code: Code::WrongCluster,
         kind: Kind::Yours,
         help: "the kubeconfig has no such context; name the file with --kubeconfig FILE",
     },
     Meaning {
         says: "does not exist",
+        means: "something that it names does not exist",
         code: Code::Cluster,
         kind: Kind::Yours,
         help: "check the kubeconfig and the context",
     },
     Meaning {
         says: "connection refused",
+        means: "the API server does not answer",
         code: Code::Cluster,
         kind: Kind::Transient,
         help: "the API server does not answer; check the kubeconfig and the server, then try again",
     },
     Meaning {
         says: "unreachable",
+        means: "the API server does not answer",
         code: Code::Cluster,
         kind: Kind::Transient,
         help: "the API server does not answer; check the kubeconfig and the server, then try again",
     },
     Meaning {
         says: "timeout",
+        means: "the API server was too slow",
         code: Code::Cluster,
         kind: Kind::Transient,
         help: "the API server was too slow; try again",
@@ -121,9 +137,15 @@ fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
         return failure.word(error.stderr());
     }
     let failure = match meaning(error.stderr()) {
-        Some(meaning) => Failure::new(meaning.code, meaning.kind, title).help(meaning.help),
+        Some(meaning) => {
+            Failure::new(meaning.code, meaning.kind, format!("{title}: {}", meaning.means)).help(meaning.help)
+        }
         None if matches!(error, CallError::NotRun { .. }) => Failure::caused(Code::Tool, Kind::Yours, error),
-        None => Failure::new(otherwise, Kind::Permanent, title),
+        None => {
+            let text = error.to_string();
+            let tool = text.split(' ').next().unwrap_or_default();
+            Failure::new(otherwise, Kind::Permanent, format!("{title}: {tool} failed"))
+        }
     };
     failure.detail(error.to_string()).word(error.stderr())
 }
@@ -139,7 +161,7 @@ pub fn release(error: &ReleaseError) -> Vec<Failure> {
     let failure = match &error.cause {
         Cause::Images(violations) => return images(violations),
         Cause::Namespaces(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
-        Cause::Helm(source) => call(title, Code::Helm, source),
+        Cause::Helm(source) => call(error.release.clone(), Code::Helm, source),
     };
     vec![error.observed.iter().fold(failure, |failure, line| failure.detail(line.clone()))]
 }
