@@ -150,6 +150,8 @@ impl Workspace {
                 settings.plain_http.insert(registry.site.address.clone());
             }
             if let Some(pem) = &registry.ca {
+                // An authority means TLS, also on a loopback address.
+                settings.secure.insert(registry.site.address.clone());
                 settings.authorities.push(Authority { name: "registry.ca".to_owned(), pem: pem.clone() });
             }
         }
