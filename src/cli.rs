@@ -130,12 +130,17 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
     };
     let result = tokio::select! {
         result = work => result,
-        () = impatience => Err(Failure::new(Code::Interrupted, Kind::Yours, "interrupted").into()),
+        () = impatience => Err(interrupted()),
     };
     match result {
         Err(failures) if context.interrupt.said() => Err(failures.exit(exit::INTERRUPTED)),
         result => result,
     }
+}
+
+fn interrupted() -> Failures {
+    let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted");
+    failure.help("run the same command again: nothing half-written is taken for whole").into()
 }
 
 /// Passes SIGINT and SIGTERM on to everything that waits.

@@ -251,7 +251,7 @@ fn conclude(context: &Context, plan: &Plan, report: &Report, elapsed: Duration) 
     }
     let mut failures: Vec<Failure> = report.failed.iter().flat_map(failure::release).collect();
     if report.interrupted && failures.is_empty() {
-        failures.push(Failure::new(Code::Interrupted, Kind::Yours, "interrupted"));
+        failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
     let rest = format!("{done} of {changes} done; go on with the same command: what is done stays as it is");
     if let Some(last) = failures.last_mut() {

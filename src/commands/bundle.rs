@@ -75,7 +75,7 @@ fn draw(progress: &Progress, event: &Event) {
 }
 
 fn interrupted(output: &Path) -> Failures {
-    let failure = Failure::new(Code::Interrupted, Kind::Yours, "interrupted");
+    let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted");
     let failure = failure.detail(format!("what was fetched is kept in {}.partial", output.display()));
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
 }

@@ -55,7 +55,7 @@ pub async fn images_to_site(
     let pushed = tokio::select! {
         pushed = pushing => pushed?,
         () = context.interrupt.wait() => {
-            let failure = Failure::new(Code::Interrupted, Kind::Yours, "interrupted while pushing images");
+            let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted while pushing images");
             return Err(Failures::from(failure.help("run the same command again: what is in the registry stays")).exit(exit::INTERRUPTED));
         }
     };

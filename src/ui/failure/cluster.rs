@@ -133,7 +133,7 @@ fn meaning(word: &str) -> Option<&'static Meaning> {
 /// A failed command of a tool.
 fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
     if error.interrupted() {
-        let failure = Failure::new(Code::Interrupted, Kind::Yours, format!("{title}: interrupted"));
+        let failure = Failure::new(Code::Interrupted, Kind::Transient, format!("{title}: interrupted"));
         return failure.word(error.stderr());
     }
     let failure = match meaning(error.stderr()) {
