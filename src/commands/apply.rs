@@ -14,7 +14,7 @@ use crate::bundle::ImageInfo;
 use crate::definition::Release;
 use crate::execute::{self, Event, Hands, Report, Work};
 use crate::files;
-use crate::plan::{self, Action, Blocked, Plan, Step};
+use crate::plan::{self, Action, Plan, Step};
 use crate::render::{self, Rendered};
 use crate::supply::locked_chart;
 use crate::tools::{self, Helm, Kubectl};
@@ -89,7 +89,7 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
     if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
 }
 
-/// Puts pending releases right as far as that was asked for; whether the cluster must be looked at again.
+/// Waits for what an earlier run left at work and puts right what was asked for; whether the cluster must be looked at again.
 async fn recovered(
     context: &Context,
     workspace: &Workspace,
@@ -98,8 +98,7 @@ async fn recovered(
     kubectl: &Kubectl,
     how: Option<Recovery>,
 ) -> Result<bool, Failures> {
-    let is_pending = |step: &Step| matches!(&step.action, Action::Blocked { reason: Blocked::Pending { .. } });
-    if !plan.steps().any(is_pending) {
+    if plan.changes().next().is_none() {
         return Ok(false);
     }
     let helm = workspace.helm(context, &site.definition.environment).await?;
@@ -253,9 +252,11 @@ fn conclude(context: &Context, plan: &Plan, report: &Report, elapsed: Duration) 
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
-    let rest = format!("{done} of {changes} done; go on with the same command: what is done stays as it is");
     if let Some(last) = failures.last_mut() {
-        last.help.push(rest);
+        if !report.skipped.is_empty() {
+            last.help.push(format!("not begun: {}", report.skipped.join(", ")));
+        }
+        last.help.push(format!("{done} of {changes} done; go on with the same command: what is done stays as it is"));
     }
     let failures = Failures::new(failures);
     Err(if report.interrupted { failures.exit(exit::INTERRUPTED) } else { failures })

@@ -36,6 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let definition = workspace.definition(context)?;
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
+    check_output(&args.output)?;
     check_lock_is_whole(&workspace, &definition)?;
     site::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
@@ -151,6 +152,17 @@ fn chart_config(locked: &LockedChart, file: &Path) -> Result<Vec<u8>, Failures> 
     let text = crate::definition::chart_yaml(file).map_err(|e| unreadable(e.to_string()))?;
     let node = crate::yaml::parse_generated("Chart.yaml", &text).map_err(|p| unreadable(p.to_string()))?;
     Ok(node.to_json().to_string().into_bytes())
+}
+
+/// The file can be made, before anything is fetched for it.
+fn check_output(output: &Path) -> Result<(), Failures> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let problem = match (output.is_dir(), folder.is_dir()) {
+        (true, _) => format!("{} is a folder", output.display()),
+        (_, false) => format!("there is no folder {}", folder.display()),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(Code::File, Kind::Yours, problem).help("name a file with -o, in a folder that is there").into())
 }
 
 /// Only a static Linux executable starts on any host of the site.

@@ -8,6 +8,9 @@ use crate::plan::{Action, Blocked, Plan, Step};
 use crate::tools::{self, Helm, Kubectl};
 use crate::ui::failure::{self, Code, Failure, Failures, Kind};
 
+/// How often it is looked whether a helm has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// How to put a release right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Recovery {
@@ -17,8 +20,8 @@ pub enum Recovery {
     Uninstall,
 }
 
-/// Waits for helms that an earlier, killed run left at work on this host, then recovers what is still pending if that
-/// was asked for. Returns whether anything may have changed.
+/// Waits for helms that an earlier, killed run left at work on this host, also for those that have not written their
+/// record yet; then recovers what is still pending if that was asked for. Returns whether anything may have changed.
 ///
 /// # Errors
 /// [`Failures`] when a recovery fails.
@@ -30,34 +33,23 @@ pub async fn recover(
     how: Option<Recovery>,
 ) -> Result<bool, Failures> {
     let mut changed = false;
-    for (step, deployed) in plan.steps().filter_map(pending) {
-        if at_work(helm, step) {
+    for step in plan.changes() {
+        if is_at_work(helm, step) {
             context.ui.say("Waiting", format!("for the helm that an earlier run left at work on {}", step.release));
-            wait(context, helm, step).await;
+            while is_at_work(helm, step) && !context.interrupt.said() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             changed = true;
-        } else if let Some(how) = how {
-            put_right(context, helm, kubectl, step, deployed, how).await?;
+        } else if let (Some(how), Action::Blocked { reason: Blocked::Pending { deployed, .. } }) = (how, &step.action) {
+            put_right(context, helm, kubectl, step, *deployed, how).await?;
             changed = true;
         }
     }
     Ok(changed)
 }
 
-fn pending(step: &Step) -> Option<(&Step, Option<u64>)> {
-    match &step.action {
-        Action::Blocked { reason: Blocked::Pending { deployed, .. } } => Some((step, *deployed)),
-        _ => None,
-    }
-}
-
-fn at_work(helm: &Helm, step: &Step) -> bool {
-    tools::is_at_work(&helm.program, &step.release, &step.namespace)
-}
-
-async fn wait(context: &Context, helm: &Helm, step: &Step) {
-    while at_work(helm, step) && !context.interrupt.said() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+fn is_at_work(helm: &Helm, step: &Step) -> bool {
+    tools::at_work(&helm.program).contains(&(step.release.clone(), step.namespace.clone()))
 }
 
 async fn put_right(

@@ -7,7 +7,7 @@ use super::Context;
 use super::workspace::Workspace;
 use crate::definition::{Definition, Release};
 use crate::digest::Digest;
-use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector};
+use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
 use crate::render::{self, REWRITER_VERSION, Rendered, Rewriting, Violation};
 use crate::resolve;
 use crate::supply::locked_chart;
@@ -183,15 +183,22 @@ pub fn check_needs(site: &Site, plan: &Plan, observed: &Observation) -> Result<(
         let release = site.definition.releases.iter().find(|release| release.name == need);
         release.and_then(|r| observed.get(&r.namespace, &r.name)).is_some_and(|o| o.status == "deployed")
     };
-    let mut failures = Vec::new();
-    for step in plan.steps() {
-        for need in step.needs.iter().filter(|need| !selected.contains(need.as_str()) && !deployed(need)) {
-            let title = format!("{}: it needs {need}, which is not deployed and not selected", step.release);
-            failures.push(
-                Failure::new(Code::NeedMissing, Kind::Yours, title)
-                    .help(format!("select it too: -l name={},name={need}", step.release)),
-            );
-        }
-    }
+    let missing = |step: &Step| -> Vec<String> {
+        let needs = step.needs.iter().filter(|need| !selected.contains(need.as_str()) && !deployed(need));
+        needs.cloned().collect()
+    };
+    let all: BTreeSet<String> = plan.steps().flat_map(missing).collect();
+    let names: Vec<String> =
+        selected.iter().map(|n| (*n).to_owned()).chain(all).map(|name| format!("name={name}")).collect();
+    let failures: Vec<Failure> = plan
+        .steps()
+        .filter(|step| !missing(step).is_empty())
+        .map(|step| {
+            let title =
+                format!("{}: it needs {}, not deployed and not selected", step.release, missing(step).join(", "));
+            Failure::new(Code::NeedMissing, Kind::Yours, title)
+                .help(format!("select these too: -l {}", names.join(",")))
+        })
+        .collect();
     if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
 }

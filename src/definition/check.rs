@@ -32,22 +32,41 @@ pub(super) fn names(
     }
 }
 
-/// Every need is there, in the same tier or an earlier one, and there is no cycle.
-pub(super) fn needs(sources: &Sources, releases: &[Placed], tiers: &[(String, TierFile)], problems: &mut Vec<Problem>) {
+/// Every need is there, in the same tier or an earlier one, and there is no cycle. A need whose own file is wrong was
+/// reported already.
+pub(super) fn needs(
+    tree: &Tree,
+    sources: &Sources,
+    environment: &Environment,
+    releases: &[Placed],
+    tiers: &[(String, TierFile)],
+    problems: &mut Vec<Problem>,
+) {
     let known: BTreeMap<&str, &Release> = releases.iter().map(|(r, _)| (r.name.as_str(), r)).collect();
+    let exists =
+        |name: &str| tiers.iter().any(|(tier, _)| tree.folders(&format!("templates/{tier}")).iter().any(|r| r == name));
     for (release, needs) in releases {
         for (need, span) in needs {
-            let message = match known.get(need.as_str()) {
-                None => format!("{} needs `{need}`, which is not there or switched off", release.name),
-                Some(needed) if needed.tier > release.tier => {
-                    format!("{} needs `{need}` of the later tier {}", release.name, tiers[needed.tier].0)
-                }
+            let (message, help) = match known.get(need.as_str()) {
+                None if environment.releases.get(need).is_some_and(|(on, _)| !on) => (
+                    format!("{} needs `{need}`, which environment {} switches off", release.name, environment.name),
+                    format!("switch {} off there too, or take the need away", release.name),
+                ),
+                None if exists(need) => continue,
+                None => (
+                    format!("{} needs `{need}`, and there is no such release", release.name),
+                    format!("releases here: {}", known.keys().copied().collect::<Vec<_>>().join(", ")),
+                ),
+                Some(needed) if needed.tier > release.tier => (
+                    format!("{} needs `{need}` of the later tier {}", release.name, tiers[needed.tier].0),
+                    "move one of them, or change the `order` of the tiers".to_owned(),
+                ),
                 Some(_) if reaches(&known, need, &release.name, releases.len()) => {
-                    format!("{} and `{need}` need each other", release.name)
+                    (format!("{} and `{need}` need each other", release.name), "take one of the needs away".to_owned())
                 }
                 Some(_) => continue,
             };
-            problems.push(Problem::new(message).at(sources, *span));
+            problems.push(Problem::new(message).at(sources, *span).help(help));
         }
     }
 }

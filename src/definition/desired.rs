@@ -93,7 +93,7 @@ impl Definition {
             }
         }
         check::names(tree, &sources, &environment, &tiers, &mut problems);
-        check::needs(&sources, &releases, &tiers, &mut problems);
+        check::needs(tree, &sources, &environment, &releases, &tiers, &mut problems);
         check::namespaces(&releases, &tiers, &mut problems);
         if !problems.is_empty() {
             return Err(Invalid { problems });
@@ -151,8 +151,10 @@ fn load_tiers(tree: &Tree, sources: &mut Sources) -> Vec<Result<(String, TierFil
         .into_iter()
         .map(|name| {
             let path = format!("templates/{name}/tier.yaml");
-            let node = read_optional(tree, sources, &path)?
-                .ok_or_else(|| Problem::in_file(&path, "no such file: every folder of `templates` is a tier"))?;
+            let node = read_optional(tree, sources, &path)?.ok_or_else(|| {
+                Problem::in_file(&path, "no such file: every folder of `templates` is a tier")
+                    .help("write apiVersion and `order` there, or move the folder away")
+            })?;
             Ok((name, tier::typed(sources, &node)?))
         })
         .collect();
@@ -182,8 +184,10 @@ impl Loader<'_> {
         tier_file: &TierFile,
     ) -> Result<Placed, Problem> {
         let path = format!("{folder}/release.yaml");
-        let node = read_optional(self.tree, sources, &path)?
-            .ok_or_else(|| Problem::in_file(&path, "no such file: every folder of a tier is a release"))?;
+        let node = read_optional(self.tree, sources, &path)?.ok_or_else(|| {
+            Problem::in_file(&path, "no such file: every folder of a tier is a release")
+                .help("write the release there, or move the folder away")
+        })?;
         let file = release::typed(sources, &node, folder)?;
         if !dns_label(name, 53) {
             return Err(Problem::in_file(
@@ -291,7 +295,7 @@ mod tests {
             "templates/apps/bad/release.yaml:1:1: the release has no `apiVersion`",
             "release `a` is in two tiers, infra and apps",
             "no release `ghost` in any tier",
-            "a needs `nope`, which is not there or switched off",
+            "a needs `nope`, and there is no such release",
         ] {
             assert!(problems.contains(expected), "{expected} in\n{problems}");
         }

@@ -176,11 +176,14 @@ fn layers(tree: &Tree, sources: &mut Sources, name: &str) -> Result<Vec<Layer>, 
             None => problem,
         };
         if chain.len() == MAX_LAYERS || chain.iter().any(|layer| layer.name == name) {
-            return Err(at(Problem::new(format!("environment `{name}` extends itself")), sources));
+            let problem = Problem::new(format!("environment `{name}` extends itself"));
+            return Err(at(problem, sources).help("a chain of `extends` ends at an environment without it"));
         }
         let path = format!("environments/{name}/environment.yaml");
         let Some(node) = read_optional(tree, sources, &path)? else {
-            let known = tree.folders("environments").join(", ");
+            let mut known = tree.folders("environments");
+            known.retain(|name| extended_at.is_some() || !is_abstract(tree, name));
+            let known = known.join(", ");
             let problem = Problem::new(format!("no environment `{name}`: there is no {path}"));
             return Err(at(problem, sources).help(format!("environments here: {known}")));
         };

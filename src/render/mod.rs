@@ -16,7 +16,7 @@ use crate::tools::{CallError, Helm, TemplateRequest};
 use crate::yaml::Node;
 
 pub use discover::{Finding, discover};
-pub use rewrite::{Rewriting, Violation, violation};
+pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
 
 /// Version of the rules by which images are found and rewritten. It is part of every release's inputs: raise it when
 /// the same chart and lock would come out differently.

@@ -12,6 +12,9 @@ use crate::digest::Digest;
 use crate::image::{Reference, Site};
 use crate::object::{Edit, Stream};
 
+/// Why an image that is not locked is refused.
+pub const NOT_LOCKED: &str = "it is not in the lock";
+
 /// What a release's images become. It crosses a process border on its way to the post-renderer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewriting {
@@ -89,7 +92,7 @@ impl Rewriting {
             (Some(digest), Some(site)) => Ok(Some((site, image, *digest))),
             (Some(_), None) => Ok(None),
             (None, _) if self.ignored.iter().any(ignored) => Ok(None),
-            (None, _) => Err("it is not in the lock".to_owned()),
+            (None, _) => Err(NOT_LOCKED.to_owned()),
         }
     }
 }

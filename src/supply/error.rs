@@ -10,6 +10,9 @@ use crate::yaml::Problem;
 /// Why locked bytes can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplyError {
+    /// Nothing is locked at all.
+    #[error("nothing is locked: there is no charts-lock.yaml, or it is empty")]
+    NoLock,
     /// A release's chart is not in the lock.
     #[error("{release}: its chart is not in the lock")]
     ChartNotLocked {

@@ -135,6 +135,9 @@ pub fn locked_chart<'l>(
     release: &str,
     source: &ChartSource,
 ) -> Result<&'l LockedChart, SupplyError> {
+    if *lock == Lock::default() {
+        return Err(SupplyError::NoLock);
+    }
     let locked = lock.chart(source).ok_or_else(|| SupplyError::ChartNotLocked { release: release.to_owned() })?;
     own_chart(locked, tree)?;
     Ok(locked)

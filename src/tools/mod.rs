@@ -13,6 +13,6 @@ pub use catalog::{Tool, tool};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
 pub use install::{InstallError, install};
 pub use kubectl::{Cluster, Kubectl};
-pub use orphan::is_at_work;
+pub use orphan::at_work;
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};

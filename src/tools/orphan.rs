@@ -1,24 +1,28 @@
 //! Whether a helm that somebody else started is still at work on a release on this host: a killed run leaves its
 //! children behind.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Looks through the processes of this host for one of this executable that upgrades the release.
-pub fn is_at_work(program: &Path, release: &str, namespace: &str) -> bool {
-    let Ok(processes) = fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        let Ok(line) = fs::read(process.path().join("cmdline")) else { return false };
-        let args: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        upgrades(&args, program, release, namespace)
-    })
+/// The releases, with their namespaces, that a helm of this executable is upgrading on this host right now.
+pub fn at_work(program: &Path) -> BTreeSet<(String, String)> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| upgrade(&fs::read(process.path().join("cmdline")).ok()?, program)).collect()
 }
 
-fn upgrades(args: &[&[u8]], program: &Path, release: &str, namespace: &str) -> bool {
-    let has = |wanted: &str| args.contains(&wanted.as_bytes());
-    let same_program = args.first().is_some_and(|arg| Path::new(&*String::from_utf8_lossy(arg)) == program);
-    let in_namespace = args.windows(2).any(|pair| pair[0] == b"--namespace" && pair[1] == namespace.as_bytes());
-    same_program && has("upgrade") && has(release) && in_namespace
+/// Release and namespace of a command line as [`super::Helm::upgrade`] writes it.
+fn upgrade(line: &[u8], program: &Path) -> Option<(String, String)> {
+    let args: Vec<String> =
+        line.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+    match args.as_slice() {
+        [helm, verb, install, release, _, flag, namespace, ..]
+            if Path::new(helm) == program && verb == "upgrade" && install == "--install" && flag == "--namespace" =>
+        {
+            Some((release.clone(), namespace.clone()))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -26,11 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_work_counts() {
-        let args: Vec<&[u8]> = vec![b"/c/helm", b"upgrade", b"--install", b"a", b"--namespace", b"n", b""];
-        assert!(upgrades(&args, Path::new("/c/helm"), "a", "n"));
-        assert!(!upgrades(&args, Path::new("/c/helm"), "b", "n"));
-        assert!(!upgrades(&args, Path::new("/c/helm"), "a", "m"));
-        assert!(!upgrades(&args, Path::new("/d/helm"), "a", "n"));
+    fn only_upgrades_of_the_same_executable_count() {
+        let line = b"/c/helm\0upgrade\0--install\0a\0/store/x\0--namespace\0n\0--values\0-\0";
+        assert_eq!(upgrade(line, Path::new("/c/helm")), Some(("a".to_owned(), "n".to_owned())));
+        assert_eq!(upgrade(line, Path::new("/d/helm")), None);
+        assert_eq!(upgrade(b"/c/helm\0template\0a\0", Path::new("/c/helm")), None);
+        assert_eq!(upgrade(b"", Path::new("/c/helm")), None);
     }
 }

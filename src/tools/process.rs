@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
 /// The most of a child's error output that is kept: its end.
@@ -108,7 +108,8 @@ pub(super) async fn run(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>
     let not_run = |source| CallError::NotRun { program: call.program.to_owned(), source };
     let (mut out, mut err) =
         (anonymous(call.output_folder).map_err(not_run)?, anonymous(call.output_folder).map_err(not_run)?);
-    let (status, interrupted) = start_and_wait(&call, &out, &err, interrupt).await.map_err(not_run)?;
+    let input = call.stdin.map(whole_input).transpose().map_err(not_run)?;
+    let (status, interrupted) = start_and_wait(&call, input, &out, &err, interrupt).await.map_err(not_run)?;
     let stderr = tail(&mut err).map_err(not_run)?;
     if !status.success() {
         return Err(CallError::Failed { command: pasteable(&call), status: describe(status), stderr, interrupted });
@@ -121,6 +122,7 @@ pub(super) async fn run(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>
 #[allow(clippy::disallowed_methods)] // The one place that may start a process.
 async fn start_and_wait(
     call: &Call<'_>,
+    input: Option<File>,
     out: &File,
     err: &File,
     interrupt: &Interrupt,
@@ -130,31 +132,28 @@ async fn start_and_wait(
         .args(&call.args)
         .env_clear()
         .envs(call.variables.iter().map(|(key, value)| (key, value)))
-        .stdin(if call.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(out.try_clone()?)
         .stderr(err.try_clone()?)
         .process_group(0);
     let mut child = command.spawn()?;
     let pid = child.id();
-    let stdin = child.stdin.take();
-    let feed = async {
-        if let (Some(mut pipe), Some(bytes)) = (stdin, call.stdin) {
-            // A child that ends early closes the pipe; its exit status says why.
-            let _ = pipe.write_all(bytes).await;
-            let _ = pipe.shutdown().await;
+    tokio::select! {
+        status = child.wait() => Ok((status?, false)),
+        () = interrupt.wait() => {
+            signal(pid);
+            Ok((child.wait().await?, true))
         }
-    };
-    let wait = async {
-        tokio::select! {
-            status = child.wait() => Ok((status?, false)),
-            () = interrupt.wait() => {
-                signal(pid);
-                Ok((child.wait().await?, true))
-            }
-        }
-    };
-    let ((), result) = tokio::join!(feed, wait);
-    result
+    }
+}
+
+/// The child's whole input, before it starts: through a pipe it could get a part of it, or nothing, when this process
+/// is killed, and take that for all. It lies in memory only, where nobody else can read it.
+fn whole_input(bytes: &[u8]) -> std::io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("input", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Asks the child, once, to end what it does.
@@ -218,6 +217,27 @@ mod tests {
         let big = vec![b'x'; 3_000_000];
         assert_eq!(run(call("cat", Some(&big), folder.path()), &interrupt).await.unwrap().len(), big.len());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_left_alone_still_gets_its_whole_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_say, interrupt) = Interrupt::pair();
+        let input = vec![b'x'; 3_000_000];
+        let counted = folder.path().join("counted");
+        let script = format!("sleep 0.2; wc -c > {0}.part; mv {0}.part {0}", counted.display());
+        tokio::select! {
+            result = run(call(&script, Some(&input), folder.path()), &interrupt) => panic!("{result:?}"),
+            () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+        }
+        for _ in 0..100 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            if let Ok(count) = std::fs::read_to_string(&counted) {
+                assert_eq!(count.trim(), "3000000");
+                return;
+            }
+        }
+        panic!("the child did not end");
     }
 
     #[tokio::test]

@@ -80,7 +80,12 @@ impl<'a> Reader<'a> {
             Some(Err(error)) => {
                 let marker = *error.marker();
                 let span = self.span(ParserSpan::new(marker, marker));
-                Err(Problem::new(format!("invalid YAML: {}", error.info())).at(self.sources, span))
+                let problem = Problem::new(format!("invalid YAML: {}", error.info())).at(self.sources, span);
+                let text = self.sources.text(self.source);
+                Err(match text.lines().any(|line| line.starts_with("<<<<<<< ")) {
+                    true => problem.help("the file holds conflict markers of git: resolve the conflict first"),
+                    false => problem,
+                })
             }
             None => Ok((Event::StreamEnd, ParserSpan::default())),
         }

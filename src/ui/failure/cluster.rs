@@ -110,6 +110,20 @@ const MEANINGS: &[Meaning] = &[
         help: "the API server does not answer; check the kubeconfig and the server, then try again",
     },
     Meaning {
+        says: "was refused - did you specify",
+        means: "the API server does not answer",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "the API server does not answer; check the kubeconfig and the server, then try again",
+    },
+    Meaning {
+        says: "unable to connect to the server",
+        means: "the API server can't be reached",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "check the kubeconfig, the server's name and address, and the network, then try again",
+    },
+    Meaning {
         says: "unreachable",
         means: "the API server does not answer",
         code: Code::Cluster,
@@ -147,7 +161,9 @@ fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
             Failure::new(otherwise, Kind::Permanent, format!("{title}: {tool} failed"))
         }
     };
-    failure.detail(error.to_string()).word(error.stderr())
+    let mut failure = failure.word(error.stderr());
+    failure.ran = Some(error.to_string());
+    failure
 }
 
 /// A question to the cluster that failed.

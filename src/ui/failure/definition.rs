@@ -6,7 +6,7 @@ use crate::files::{FileError, StoreError};
 use crate::image::InvalidPlatform;
 use crate::net::InvalidMirror;
 use crate::plan::InvalidSelector;
-use crate::render::{RenderError, Violation};
+use crate::render::{NOT_LOCKED, RenderError, Violation};
 
 impl From<Invalid> for Failures {
     fn from(invalid: Invalid) -> Failures {
@@ -76,7 +76,8 @@ impl From<RenderError> for Failures {
         match &error {
             RenderError::Helm { release, source } => {
                 let failure = Failure::new(Code::Render, Kind::Yours, error.to_string());
-                let failure = failure.detail(source.to_string()).word(source.stderr());
+                let mut failure = failure.word(source.stderr());
+                failure.ran = Some(source.to_string());
                 failure.help(format!("look at the values.yaml of {release} and at what the chart says of them")).into()
             }
             RenderError::Object { .. } => Failure::caused(Code::Render, Kind::Permanent, &error).into(),
@@ -97,5 +98,9 @@ fn image(violation: &Violation) -> Failure {
         Some(origin) => failure.detail(format!("from {origin}")),
         None => failure,
     };
-    failure.help("pin it in the release's values.yaml and run `platctl lock`, or list it in `images.ignore` of its release.yaml with a reason")
+    failure.help(if reason == NOT_LOCKED {
+        "run `platctl lock` online, and bundle again for sites without internet; or list it in `images.ignore` of its release.yaml with a reason"
+    } else {
+        "pin it in the release's values.yaml, or list it in `images.ignore` of its release.yaml with a reason"
+    })
 }

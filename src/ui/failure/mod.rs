@@ -43,6 +43,8 @@ pub struct Failure {
     pub details: Vec<String>,
     /// The tool's own words.
     pub word: String,
+    /// The command that failed.
+    pub ran: Option<String>,
     /// What to do.
     pub help: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl Failure {
             at: None,
             details: Vec::new(),
             word: String::new(),
+            ran: None,
             help: Vec::new(),
         }
     }
@@ -145,6 +148,9 @@ impl Failure {
         let _ = writeln!(text, "  kind: {kind}");
         for help in &self.help {
             let _ = writeln!(text, "  {} {help}", style.place("help:"));
+        }
+        if let Some(ran) = &self.ran {
+            let _ = writeln!(text, "  ran:  {ran}");
         }
     }
 }

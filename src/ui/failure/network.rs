@@ -64,7 +64,6 @@ fn damaged(error: &bundle::Error) -> Failure {
 
 impl From<registry::Error> for Failures {
     fn from(error: registry::Error) -> Failures {
-        use registry::Refusal;
         let (refusal, source) = match &error {
             registry::Error::Bundle(_) => return lower(error),
             registry::Error::Damaged { damage, .. } => {
@@ -77,16 +76,23 @@ impl From<registry::Error> for Failures {
             registry::Error::Vanished { .. } => return Failure::caused(Code::Push, Kind::Permanent, &error).into(),
             registry::Error::Registry { refusal, source, .. } => (*refusal, source),
         };
-        let failure = request(Code::Push, error.to_string(), source);
-        match refusal {
-            Refusal::NoProject => failure
-                .help("make the project in the registry, or name another `registry.prefix` in the environment")
-                .into(),
-            Refusal::TooLarge => {
-                failure.help("raise the body size that the registry, or the proxy before it, takes").into()
-            }
-            _ => failure.into(),
+        let failure = Failure::new(Code::Push, kind(error.kind()), error.to_string()).detail(source.to_string());
+        failure.help(push_help(refusal)).into()
+    }
+}
+
+/// What to do about a registry of the site that refuses images. No mirror ever stands in for it.
+fn push_help(refusal: registry::Refusal) -> &'static str {
+    use registry::Refusal;
+    match refusal {
+        Refusal::Unreachable => "check `registry.address` in the environment, and that the registry runs",
+        Refusal::Untrusted => "name the authority's certificate: `registry.ca` in the environment, or --ca-file FILE",
+        Refusal::LogIn | Refusal::Forbidden => {
+            "log in to that registry as somebody who may push: credentials are taken from docker's config.json"
         }
+        Refusal::NoProject => "make the project in the registry, or name another `registry.prefix` in the environment",
+        Refusal::TooLarge => "raise the body size that the registry, or the proxy before it, takes",
+        Refusal::Failed => "look at the registry's own log; run the same command again when it is well",
     }
 }
 

@@ -16,7 +16,7 @@ impl From<SupplyError> for Failures {
             SupplyError::Install(error) => return error.into(),
             SupplyError::OwnChart(problem) => Failure::problem(Code::Definition, &problem),
             SupplyError::Fetch { ref source, .. } => request(Code::Network, error.to_string(), source),
-            SupplyError::ChartNotLocked { .. } | SupplyError::ToolNotLocked { .. } => {
+            SupplyError::NoLock | SupplyError::ChartNotLocked { .. } | SupplyError::ToolNotLocked { .. } => {
                 Failure::caused(Code::NotLocked, Kind::Yours, &error).help("run `platctl lock`")
             }
             SupplyError::OwnChartChanged { .. } => Failure::caused(Code::Changed, Kind::Yours, &error)

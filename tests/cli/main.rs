@@ -1,0 +1,17 @@
+//! The whole binary against fakes: helm and kubectl are shell scripts that record and answer from files, the internet
+//! and the site's registry are servers of the test. Seconds, and no cluster.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod apply;
+mod apply_fails;
+mod bundle;
+mod bundle_file;
+mod definition;
+mod lock;
+mod shop;
+mod template;

@@ -1,0 +1,14 @@
+//! The whole binary against real helm, a real control plane and a real registry, with KWOK for nodes and pods. One
+//! rig serves all tests of a run; each has namespaces and a platform of its own.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failing;
+mod interrupted;
+mod oci;
+mod platform;
+mod rig;
+mod straight;

@@ -1,0 +1,145 @@
+//! The program under test: started in surroundings that hold nothing but what the test says.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One run to be.
+pub struct Platctl {
+    command: Command,
+}
+
+/// What one run did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+}
+
+/// A run that is under way. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Platctl {
+    /// The program in a folder, with its cache beside it.
+    pub fn new(folder: &Path) -> Platctl {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_platctl"));
+        command.current_dir(folder).env_clear().stdin(Stdio::null());
+        for (name, value) in std::env::vars_os() {
+            let kept = name == "PATH" || name == "TMPDIR" || name == "LLVM_PROFILE_FILE";
+            if kept {
+                command.env(name, value);
+            }
+        }
+        let home = folder.join("home");
+        std::fs::create_dir_all(&home).unwrap();
+        command.env("HOME", &home).env("NO_COLOR", "1").env("PLATCTL_CACHE_DIR", home.join("cache"));
+        Platctl { command }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Platctl {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Platctl {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn folder(mut self, folder: &Path) -> Platctl {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub fn run(mut self) -> Output {
+        let output = self.command.output().unwrap();
+        Output {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// Starts it, with its output going to files in a folder.
+    pub fn start(mut self, folder: &Path) -> Running {
+        let (stdout, stderr) = (folder.join("stdout"), folder.join("stderr"));
+        self.command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
+        Running { child: self.command.spawn().unwrap(), stdout, stderr }
+    }
+}
+
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end; 128 and the signal's number, as a shell has it, when one ended it.
+    pub fn wait(mut self) -> Output {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.child.wait().unwrap();
+        let read = |path: &Path| {
+            let mut text = String::new();
+            File::open(path).unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        Output { stdout: read(&self.stdout), stderr: read(&self.stderr), code }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Output {
+    /// The run succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Output {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Output {
+        assert_eq!(self.code, code, "{}", self.screen());
+        self
+    }
+
+    /// Everything a user sees.
+    pub fn screen(&self) -> String {
+        let mut text = format!("exit {}\n", self.code);
+        for (name, part) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !part.is_empty() {
+                text.push_str(&format!("--- {name}\n{part}"));
+            }
+        }
+        text
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed().as_secs() < 60, "waited a minute in vain until {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
