@@ -124,3 +124,45 @@ fn an_interrupt_leaves_nothing_pending() {
     small.apply().ok();
     assert!(small.states().iter().all(|(_, status)| status == "deployed"), "{:?}", small.states());
 }
+
+/// Starts an apply, waits until helm's record says `status`, and kills platctl and helm.
+fn kill_both(small: &Small, namespace: &str, status: &str) {
+    let running = small.platctl().args(["apply", "-e", "site"]).start(small.folder());
+    until("helm waits for the pod", || small.states().iter().any(|(_, found)| found == status));
+    running.signal(Signal::KILL);
+    running.wait().exits(128 + 9);
+    // A helm that ends by itself in between is as good as killed.
+    for pid in helms(namespace) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    until("helm is gone", || helms(namespace).is_empty());
+}
+
+#[test]
+fn a_release_left_pending_is_recovered_on_request_alone() {
+    let small = Small::new("recovered").release("one", "a", "").locked();
+    let apply = |how: &str| small.run(&["apply", "-e", "site", "--recover", how]);
+    small.values("a", "behaviour: never-ready\n");
+    kill_both(&small, "recovered", "pending-install");
+    small.values("a", "replicas: 1\n");
+    let refused = small.apply().exits(4);
+    assert!(
+        refused.stderr.contains("error[E0403]") && refused.stderr.contains("--recover uninstall"),
+        "{}",
+        refused.screen()
+    );
+    let refused = apply("rollback").exits(1);
+    assert!(refused.stderr.contains("no revision to roll back to"), "{}", refused.screen());
+    apply("uninstall").ok();
+    assert_eq!(small.states(), [("a".to_owned(), "deployed".to_owned())]);
+
+    small.values("a", "behaviour: never-ready\n");
+    kill_both(&small, "recovered", "pending-upgrade");
+    small.values("a", "replicas: 1\n");
+    let refused = small.apply().exits(4);
+    assert!(refused.stderr.contains("--recover rollback"), "{}", refused.screen());
+    // Back at the old revision it is what the definition says again.
+    let output = apply("rollback").ok();
+    assert!(output.stderr.contains("1 unchanged"), "{}", output.screen());
+    assert_eq!(small.states(), [("a".to_owned(), "deployed".to_owned())]);
+}
