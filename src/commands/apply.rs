@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::installation::{self, Installation};
 use super::plan::{action, summary};
 use super::post_render::Task;
 use super::recover::{self, Recovery};
-use super::site::{self, Site};
 use super::workspace::Workspace;
 use super::{Context, push};
 use crate::bundle::ImageInfo;
@@ -45,14 +45,14 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let begun = Instant::now();
     let workspace = Workspace::open(context)?;
-    let site = Site::new(&workspace, workspace.definition(context)?)?;
-    let desired = site.desired(&workspace, &context.global.selector()?)?;
-    let kubectl = workspace.kubectl(context, &site.definition.environment).await?;
-    let mut observed = site::observe(&kubectl, &site.definition).await?;
-    let mut plan = Plan::build(&site.definition, &desired, &observed);
-    if !args.dry_run && recovered(context, &workspace, &site, &plan, &kubectl, args.recover).await? {
-        observed = site::observe(&kubectl, &site.definition).await?;
-        plan = Plan::build(&site.definition, &desired, &observed);
+    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
+    let desired = installation.desired(&workspace, &context.global.selector()?)?;
+    let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
+    let mut observed = installation::observe(&kubectl, &installation.definition).await?;
+    let mut plan = Plan::build(&installation.definition, &desired, &observed);
+    if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
+        observed = installation::observe(&kubectl, &installation.definition).await?;
+        plan = Plan::build(&installation.definition, &desired, &observed);
     }
     context.ui.say("Plan", summary(&plan));
     for name in &plan.undeclared {
@@ -67,9 +67,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     }
     refuse_blocked(&plan)?;
     if !args.skip_needs {
-        site::check_needs(&site, &plan, &observed)?;
+        installation::check_needs(&installation, &plan, &observed)?;
     }
-    let report = change(context, &workspace, &site, &plan, &kubectl).await?;
+    let report = change(context, &workspace, &installation, &plan, &kubectl).await?;
     conclude(context, &plan, &report, begun.elapsed())
 }
 
@@ -93,7 +93,7 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
 async fn recovered(
     context: &Context,
     workspace: &Workspace,
-    site: &Site,
+    installation: &Installation,
     plan: &Plan,
     kubectl: &Kubectl,
     how: Option<Recovery>,
@@ -101,7 +101,7 @@ async fn recovered(
     if plan.changes().next().is_none() {
         return Ok(false);
     }
-    let helm = workspace.helm(context, &site.definition.environment).await?;
+    let helm = workspace.helm(context, &installation.definition.environment).await?;
     recover::recover(context, plan, &helm, kubectl, how).await
 }
 
@@ -109,17 +109,17 @@ async fn recovered(
 async fn change(
     context: &Context,
     workspace: &Workspace,
-    site: &Site,
+    installation: &Installation,
     plan: &Plan,
     kubectl: &Kubectl,
 ) -> Result<Report, Failures> {
-    let environment = &site.definition.environment;
+    let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
     let releases: Vec<&Release> =
-        site.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
+        installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     check_tools(context, workspace).await?;
-    let rendered = site.render(context, workspace, &releases).await?;
-    push_images(context, workspace, site, &releases).await?;
+    let rendered = installation.render(context, workspace, &releases).await?;
+    push_images(context, workspace, installation, &releases).await?;
 
     let folder = run_folder(context)?;
     let mut helm = workspace.helm(context, environment).await?;
@@ -130,10 +130,10 @@ async fn change(
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, site, plan, step, release, rendered, folder.path()).await?,
+            prepare(workspace, installation, plan, step, release, rendered, folder.path()).await?,
         );
     }
-    let namespaces = site.definition.namespaces();
+    let namespaces = installation.definition.namespaces();
     Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
 }
 
@@ -170,11 +170,12 @@ async fn check_tools(context: &Context, workspace: &Workspace) -> Result<(), Fai
 async fn push_images(
     context: &Context,
     workspace: &Workspace,
-    site: &Site,
+    installation: &Installation,
     releases: &[&Release],
 ) -> Result<(), Failures> {
     let Some(bundle) = &workspace.bundle else { return Ok(()) };
-    let wanted: BTreeSet<&String> = releases.iter().flat_map(|r| site.rewritings[&r.name].images.keys()).collect();
+    let wanted: BTreeSet<&String> =
+        releases.iter().flat_map(|r| installation.rewritings[&r.name].images.keys()).collect();
     let mut images: Vec<&ImageInfo> = Vec::new();
     for name in wanted {
         match bundle.images().iter().find(|image| image.reference.to_string() == *name) {
@@ -187,7 +188,7 @@ async fn push_images(
             }
         }
     }
-    push::images_to_site(context, workspace, &site.definition.environment, bundle, &images).await
+    push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
 /// A private folder for this run's tasks. A killed run leaves its own behind for the helms still at work; old ones go.
@@ -201,7 +202,7 @@ fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
 
 async fn prepare(
     workspace: &Workspace,
-    site: &Site,
+    installation: &Installation,
     plan: &Plan,
     step: &Step,
     release: &Release,
@@ -210,7 +211,7 @@ async fn prepare(
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let task = Task { rewriting: site.rewritings[&release.name].clone(), findings: findings.clone() };
+    let task = Task { rewriting: installation.rewritings[&release.name].clone(), findings: findings.clone() };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches('.').to_owned();

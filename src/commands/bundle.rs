@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::site;
+use super::installation;
 use super::workspace::Workspace;
 use crate::bundle::{self, Contents, Event};
 use crate::definition::Definition;
@@ -38,7 +38,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     check_executable(&executable)?;
     check_output(&args.output)?;
     check_lock_is_whole(&workspace, &definition)?;
-    site::check_closed_world(context, &workspace, &definition).await?;
+    installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 

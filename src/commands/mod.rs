@@ -1,16 +1,16 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace` and
-//! `site`; `recover` is a part of apply.
+//! `installation`; `recover` is a part of apply.
 
 pub mod apply;
 pub mod bundle;
 mod flags;
 pub mod inspect;
+pub mod installation;
 pub mod lock;
 pub mod plan;
 pub mod post_render;
 pub mod push;
 pub mod recover;
-pub mod site;
 pub mod status;
 pub mod template;
 pub mod unpack;

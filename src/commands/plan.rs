@@ -1,6 +1,6 @@
 //! `platctl plan`: what apply would do.
 
-use super::site::{self, Site};
+use super::installation::{self, Installation};
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format};
 use crate::plan::{Action, Because, Blocked, Plan, Step};
@@ -20,11 +20,11 @@ pub struct Args {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let workspace = Workspace::open(context)?;
-    let site = Site::new(&workspace, workspace.definition(context)?)?;
-    let desired = site.desired(&workspace, &context.global.selector()?)?;
-    let kubectl = workspace.kubectl(context, &site.definition.environment).await?;
-    let observed = site::observe(&kubectl, &site.definition).await?;
-    let plan = Plan::build(&site.definition, &desired, &observed);
+    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
+    let desired = installation.desired(&workspace, &context.global.selector()?)?;
+    let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
+    let observed = installation::observe(&kubectl, &installation.definition).await?;
+    let plan = Plan::build(&installation.definition, &desired, &observed);
     let text = match args.output {
         Format::Text => text(&plan),
         Format::Json => json(&plan),

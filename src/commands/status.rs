@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::site::{self, Site};
+use super::installation::{self, Installation};
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format};
 use crate::plan::{Action, Desired, Observation, Plan, Step, label};
@@ -38,16 +38,16 @@ struct Row {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let workspace = Workspace::open(context)?;
-    let site = Site::new(&workspace, workspace.definition(context)?)?;
-    let desired: Vec<Desired> = site.desired(&workspace, &context.global.selector()?)?;
-    let kubectl = workspace.kubectl(context, &site.definition.environment).await?;
-    let observed = site::observe(&kubectl, &site.definition).await?;
-    let plan = Plan::build(&site.definition, &desired, &observed);
+    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
+    let desired: Vec<Desired> = installation.desired(&workspace, &context.global.selector()?)?;
+    let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
+    let observed = installation::observe(&kubectl, &installation.definition).await?;
+    let plan = Plan::build(&installation.definition, &desired, &observed);
     let rows: Vec<Row> = plan.tiers.iter().flat_map(|t| t.steps.iter().map(|s| row(&t.name, s, &observed))).collect();
     let text = match args.output {
         Format::Text => text(&rows),
         Format::Json => {
-            let environment = &site.definition.environment.name;
+            let environment = &installation.definition.environment.name;
             let json = serde_json::json!({"apiVersion": API_VERSION, "environment": environment, "releases": rows});
             format!("{json:#}\n")
         }

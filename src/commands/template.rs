@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Context;
-use super::site::Site;
+use super::installation::Installation;
 use super::workspace::Workspace;
 use crate::definition::Release;
 use crate::files;
@@ -24,16 +24,16 @@ pub struct Args {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let workspace = Workspace::open(context)?;
-    let site = Site::new(&workspace, workspace.definition(context)?)?;
-    let desired = site.desired(&workspace, &context.global.selector()?)?;
+    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
+    let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let releases: Vec<&Release> = desired.iter().map(|d| d.release).collect();
-    let rendered = site.render(context, &workspace, &releases).await?;
+    let rendered = installation.render(context, &workspace, &releases).await?;
     for (release, rendered) in releases.into_iter().zip(&rendered) {
-        let text = rewritten(&site, release, rendered)?;
+        let text = rewritten(&installation, release, rendered)?;
         match &args.output_dir {
             None => context.ui.result(&text)?,
             Some(folder) => {
-                let folder = folder.join(&site.definition.tiers[release.tier].name);
+                let folder = folder.join(&installation.definition.tiers[release.tier].name);
                 files::create_folder(&folder)?;
                 files::write_atomic(&folder.join(format!("{}.yaml", release.name)), text.as_bytes())?;
             }
@@ -42,7 +42,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     Ok(0)
 }
 
-fn rewritten(site: &Site, release: &Release, rendered: &Rendered) -> Result<String, Failures> {
-    let rewritten = site.rewritings[&release.name].apply(&rendered.stream);
+fn rewritten(installation: &Installation, release: &Release, rendered: &Rendered) -> Result<String, Failures> {
+    let rewritten = installation.rewritings[&release.name].apply(&rendered.stream);
     rewritten.map_err(|violations| Failures::new(failure::images(&violations)).exit(exit::REFUSED))
 }

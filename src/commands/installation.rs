@@ -15,19 +15,19 @@ use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
 /// An environment, what is wanted of it, and what every release's images become.
-pub struct Site {
+pub struct Installation {
     /// The definition.
     pub definition: Definition,
     /// What every release's images become, by release.
     pub rewritings: BTreeMap<String, Rewriting>,
 }
 
-impl Site {
+impl Installation {
     /// Brings definition and lock together.
     ///
     /// # Errors
     /// [`Failures`] when the digests for several platforms are only in a bundle that was not given.
-    pub fn new(workspace: &Workspace, definition: Definition) -> Result<Site, Failures> {
+    pub fn new(workspace: &Workspace, definition: Definition) -> Result<Installation, Failures> {
         let tops = workspace.bundled_tops();
         if definition.environment.platforms.len() > 1 && workspace.bundle.is_none() {
             let title = format!(
@@ -43,7 +43,7 @@ impl Site {
             (release.name.clone(), rewriting(&definition, release, images))
         };
         let rewritings = definition.releases.iter().map(rewriting).collect();
-        Ok(Site { definition, rewritings })
+        Ok(Installation { definition, rewritings })
     }
 
     /// The releases a selector means, with their inputs.
@@ -177,10 +177,10 @@ async fn guard(kubectl: &Kubectl, definition: &Definition) -> Result<(), Failure
 ///
 /// # Errors
 /// [`Failures`], one for each that is not.
-pub fn check_needs(site: &Site, plan: &Plan, observed: &Observation) -> Result<(), Failures> {
+pub fn check_needs(installation: &Installation, plan: &Plan, observed: &Observation) -> Result<(), Failures> {
     let selected: BTreeSet<&str> = plan.steps().map(|step| step.release.as_str()).collect();
     let deployed = |need: &str| {
-        let release = site.definition.releases.iter().find(|release| release.name == need);
+        let release = installation.definition.releases.iter().find(|release| release.name == need);
         release.and_then(|r| observed.get(&r.namespace, &r.name)).is_some_and(|o| o.status == "deployed")
     };
     let missing = |step: &Step| -> Vec<String> {
