@@ -1,7 +1,7 @@
 //! `bundle`: the same bytes every time, whatever goes wrong on the way.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -224,8 +224,13 @@ fn an_interrupt_leaves_what_was_fetched() {
     // One layer comes, the other is not to be had for a while.
     shop.upstream.fault(Fault::status(&second, 503).header("Retry-After", "20"));
     let running = started(&shop);
-    until("it has one layer and waits for the other", || {
-        shop.upstream.bytes_of(&first) == size && shop.upstream.count(&second) > 0
+    let whole = BundleFile::open(&shop.path().join("whole.tar"));
+    let entry = format!("blobs/sha256/{}", first.rsplit(':').next().unwrap());
+    until("it has one layer in place and waits for the other", || {
+        let there = fs::File::open(shop.path().join("platform.tar.partial"));
+        let mut bytes = vec![0; usize::try_from(size).unwrap()];
+        let read = there.and_then(|file| file.read_exact_at(&mut bytes, whole.entry(&entry).bytes.start));
+        read.is_ok() && bytes == whole.read(&entry) && shop.upstream.count(&second) > 0
     });
     running.signal(Signal::INT);
     let output = running.wait().exits(130);
