@@ -85,7 +85,7 @@ pub enum Error {
         problem: String,
     },
     /// The end is missing.
-    #[error("{} is cut short: {}{missing} bytes are missing", path.display(), if *least { "at least " } else { "" })]
+    #[error("{} is cut short: it lacks {}{missing} of its bytes", path.display(), if *least { "at least " } else { "" })]
     Truncated {
         /// The file.
         path: PathBuf,

@@ -55,7 +55,7 @@ impl Walk<'_> {
         let Some(block) = self.block()? else { return Err(self.no_bundle(&format!("it has no {name}"))) };
         match entry::read(&block) {
             Ok(said) if said.name == name && !said.link => self.enter(&said),
-            _ => Err(self.no_bundle(&format!("there is no {name} at byte {}", self.offset))),
+            _ => Err(self.no_bundle(&format!("the entry `{name}` is not where it should be, at byte {}", self.offset))),
         }
     }
 

@@ -57,9 +57,7 @@ fn verify(context: &Context, bundle: &Bundle) -> Result<(), Failures> {
     }
     let failures = verified.damaged.iter().map(|damage| {
         let failure = Failure::new(Code::BundleDamaged, Kind::Permanent, damage.to_string());
-        failure
-            .detail(format!("needed by {}", damage.needed_by.join(", ")))
-            .help("copy the bundle again, or make it again")
+        failure.help("copy the bundle again, or make it again")
     });
     Err(Failures::new(failures.collect()))
 }

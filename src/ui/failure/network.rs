@@ -49,7 +49,6 @@ impl From<bundle::Error> for Failures {
             E::Busy { .. } => not_made(&error).help("wait until it is done, or write to another file"),
             E::Changed { .. } => not_made(&error).help("run the same command again; it is read anew"),
             E::Unsupported { .. } | E::Twice { .. } | E::Sizes { .. } => not_made(&error),
-            E::Damaged(ref damage) => damaged(&error).detail(format!("needed by {}", damage.needed_by.join(", "))),
             error => damaged(&error),
         };
         let refused = failure.code == Code::BundleDamaged;
