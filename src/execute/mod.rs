@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::plan::{Action, Plan, Step, TierPlan};
+use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use release::{Cause, ReleaseError};
@@ -85,6 +85,14 @@ pub async fn run(
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Report {
     let mut report = Report::default();
+    // All at once: each call of kubectl has the API server describe all its types.
+    let wanted: BTreeSet<&str> = plan.changes().map(|step| step.namespace.as_str()).collect();
+    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
+        report.failed.push(cause.of("the namespaces"));
+        report.skipped.extend(plan.changes().map(|step| step.release.clone()));
+        report.interrupted = hands.helm.interrupt.said();
+        return report;
+    }
     let mut stopped = false;
     for tier in &plan.tiers {
         let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
@@ -96,7 +104,7 @@ pub async fn run(
             continue;
         }
         events(Event::Tier(&tier.name));
-        run_tier(tier, &changes, namespaces, work, hands, events, &mut report).await;
+        run_tier(&changes, work, hands, events, &mut report).await;
         stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
     }
     report.interrupted = hands.helm.interrupt.said();
@@ -104,20 +112,12 @@ pub async fn run(
 }
 
 async fn run_tier<'p>(
-    tier: &'p TierPlan,
     changes: &[&'p Step],
-    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     work: &BTreeMap<String, Work>,
     hands: Hands<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
     report: &mut Report,
 ) {
-    let wanted: BTreeSet<&str> = changes.iter().map(|step| step.namespace.as_str()).collect();
-    if let Err(error) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
-        report.failed.push(error.of(&tier.name));
-        report.skipped.extend(changes.iter().map(|step| step.release.clone()));
-        return;
-    }
     let mut waiting: Vec<&Step> = changes.to_vec();
     let mut running = FuturesUnordered::new();
     loop {

@@ -12,7 +12,7 @@ use crate::tools::{CallError, Kubectl, UpgradeRequest};
 #[derive(Debug, thiserror::Error)]
 #[error("{release}: {cause}")]
 pub struct ReleaseError {
-    /// The release, or the tier when its namespaces could not be made.
+    /// The release, or `the namespaces`.
     pub release: String,
     /// Its namespace.
     pub namespace: String,
@@ -26,8 +26,8 @@ pub struct ReleaseError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    /// The namespaces of a tier could not be made.
-    #[error("cannot make its namespaces")]
+    /// The namespaces of the releases could not be made.
+    #[error("they can't be made")]
     Namespaces(#[source] CallError),
     /// The resource definitions could not be applied.
     #[error("cannot apply its custom resource definitions")]
@@ -41,7 +41,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The error of a release or tier.
+    /// The error of a release, or of the namespaces of all.
     pub(super) fn of(self, release: &str) -> ReleaseError {
         ReleaseError { release: release.to_owned(), namespace: String::new(), cause: self, observed: Vec::new() }
     }
