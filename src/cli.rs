@@ -75,7 +75,8 @@ pub fn main() -> ExitCode {
     let result = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(&context, interrupter, cli.verb)),
         Err(error) => {
-            context.ui.warn(format!("cannot start: {error}"));
+            let failure = Failure::new(Code::Tool, Kind::Transient, format!("cannot start: {error}"));
+            context.ui.fail(&failure.help("the system lacks threads or file handles").into());
             return ExitCode::from(exit::FAILED);
         }
     };

@@ -173,7 +173,12 @@ async fn push_images(
     installation: &Installation,
     releases: &[&Release],
 ) -> Result<(), Failures> {
-    let Some(bundle) = &workspace.bundle else { return Ok(()) };
+    let Some(bundle) = &workspace.bundle else {
+        if installation.definition.environment.registry.is_some() {
+            context.ui.warn("no bundle was named: the site's registry must have the images already");
+        }
+        return Ok(());
+    };
     let wanted: BTreeSet<&String> =
         releases.iter().flat_map(|r| installation.rewritings[&r.name].images.keys()).collect();
     let mut images: Vec<&ImageInfo> = Vec::new();

@@ -93,10 +93,11 @@ impl Ui {
         }
     }
 
-    /// Something that is not an error, but should be known.
+    /// Something that is not a failure, but should be known.
     pub fn warn(&self, text: impl AsRef<str>) {
-        let text = format!("{}: {}\n", self.style.warning("warning"), text.as_ref());
-        self.note(&text);
+        if self.volume > Volume::Quiet {
+            self.note(&format!("{}: {}\n", self.style.warning("warning"), text.as_ref()));
+        }
     }
 
     /// Draws failures.
