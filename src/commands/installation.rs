@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use super::workspace::Workspace;
-use crate::definition::{Definition, Release};
+use crate::definition::{Definition, Environment, Release};
 use crate::digest::Digest;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
 use crate::render::{self, REWRITER_VERSION, Rendered, Rewriting, Violation};
@@ -92,24 +92,29 @@ impl Installation {
         workspace: &Workspace,
         releases: &[&Release],
     ) -> Result<Vec<Rendered>, Failures> {
-        let helm = workspace.helm(context, &self.definition.environment).await?;
-        let mut charts = BTreeMap::new();
-        for release in releases {
-            let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
-            let path = workspace.supply().chart(locked, &workspace.tree).await?;
-            charts.insert(release.chart.clone(), path);
-        }
-        let rendered = render::all(&helm, &self.definition.environment, releases, &charts).await?;
-        let violations: Vec<Violation> = releases
-            .iter()
-            .zip(&rendered)
-            .flat_map(|(release, rendered)| self.rewritings[&release.name].violations(&rendered.stream))
-            .collect();
-        if violations.is_empty() {
-            return Ok(rendered);
-        }
-        Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED))
+        let rewritings = releases.iter().map(|release| self.rewritings[&release.name].clone()).collect();
+        render_closed(context, workspace, &self.definition.environment, releases, rewritings).await
     }
+}
+
+/// Renders releases offline and refuses images that their rewritings do not know.
+async fn render_closed(
+    context: &Context,
+    workspace: &Workspace,
+    environment: &Environment,
+    releases: &[&Release],
+    rewritings: Vec<Rewriting>,
+) -> Result<Vec<Rendered>, Failures> {
+    let helm = workspace.helm(context, environment).await?;
+    let charts = resolve::chart_files(releases, &workspace.lock, &workspace.tree, workspace.supply()).await?;
+    let rendered = render::all(&helm, environment, releases, &charts).await?;
+    let pairs = rewritings.iter().zip(&rendered);
+    let violations: Vec<Violation> =
+        pairs.flat_map(|(rewriting, rendered)| rewriting.violations(&rendered.stream)).collect();
+    if violations.is_empty() {
+        return Ok(rendered);
+    }
+    Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED))
 }
 
 fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String, Digest>) -> Rewriting {
@@ -132,20 +137,13 @@ pub async fn check_closed_world(
     workspace: &Workspace,
     definition: &Definition,
 ) -> Result<(), Failures> {
-    let helm = workspace.helm(context, &definition.environment).await?;
-    let charts = resolve::chart_files(definition, &workspace.lock, &workspace.tree, workspace.supply()).await?;
-    let releases: Vec<&Release> = definition.releases.iter().collect();
-    let rendered = render::all(&helm, &definition.environment, &releases, &charts).await?;
     let locked = |release: &Release| {
         let place = definition.place(release);
         workspace.lock.images_of(&place).map(|(image, locked)| (image.to_string(), locked.digest)).collect()
     };
-    let violations: Vec<Violation> = releases
-        .iter()
-        .zip(&rendered)
-        .flat_map(|(release, rendered)| rewriting(definition, release, locked(release)).violations(&rendered.stream))
-        .collect();
-    if violations.is_empty() { Ok(()) } else { Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED)) }
+    let releases: Vec<&Release> = definition.releases.iter().collect();
+    let rewritings = releases.iter().map(|release| rewriting(definition, release, locked(release))).collect();
+    render_closed(context, workspace, &definition.environment, &releases, rewritings).await.map(|_| ())
 }
 
 /// Looks at the cluster once: the guards and helm's records, side by side.

@@ -79,7 +79,8 @@ async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -
     let mut wanted: BTreeMap<Reference, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
     for definition in &named {
         let helm = workspace.helm_of(context, &definition.environment, &lock).await?;
-        let files = resolve::chart_files(definition, &lock, tree, workspace.supply()).await?;
+        let releases: Vec<_> = definition.releases.iter().collect();
+        let files = resolve::chart_files(&releases, &lock, tree, workspace.supply()).await?;
         for (image, from) in resolve::wanted_images(definition, &files, &helm, events).await? {
             let entry = wanted.entry(image).or_default();
             entry.0.extend(definition.environment.platforms.iter().cloned());

@@ -24,8 +24,6 @@ pub struct Definition {
     pub tiers: Vec<Tier>,
     /// Releases that are switched on, by tier and name.
     pub releases: Vec<Release>,
-    /// Names of releases that the environment switches off.
-    pub switched_off: Vec<String>,
     /// The texts that nodes point into.
     pub sources: Sources,
 }
@@ -48,8 +46,6 @@ pub struct Release {
     pub tier: usize,
     /// Where its chart comes from.
     pub chart: ChartSource,
-    /// Where its `release.yaml` names the chart.
-    pub chart_span: Span,
     /// Its namespace.
     pub namespace: String,
     /// Labels of the namespace.
@@ -98,10 +94,9 @@ impl Definition {
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
-        let switched_off = environment.releases.iter().filter(|(_, (on, _))| !on).map(|(n, _)| n.clone()).collect();
         let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
         let releases = releases.into_iter().map(|(release, _)| release).collect();
-        Ok(Definition { environment, values, tiers, releases, switched_off, sources })
+        Ok(Definition { environment, values, tiers, releases, sources })
     }
 
     /// The names of all environments of a tree that can be installed; abstract ones are left out.
@@ -196,12 +191,11 @@ impl Loader<'_> {
             ));
         }
         let values = self.values(sources, folder, name, &file)?;
-        let ReleaseFile { chart, chart_span, namespace, needs, wait, timeout, extra_images, ignored_images } = file;
+        let ReleaseFile { chart, namespace, needs, wait, timeout, extra_images, ignored_images } = file;
         let release = Release {
             name: name.to_owned(),
             tier,
             chart,
-            chart_span,
             namespace,
             namespace_labels: tier_file.namespace_labels.clone(),
             needs: needs.iter().map(|(need, _)| need.clone()).collect(),

@@ -38,7 +38,6 @@ pub struct IgnoredImage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ReleaseFile {
     pub chart: ChartSource,
-    pub chart_span: Span,
     pub namespace: String,
     pub needs: Vec<(String, Span)>,
     pub wait: bool,
@@ -73,7 +72,6 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
     let chart_node = fields.need("chart")?;
     let mut release = ReleaseFile {
         chart: chart(sources, chart_node, folder)?,
-        chart_span: chart_node.span,
         namespace: namespace(&mut fields)?,
         needs: fields.strings("needs")?,
         wait: fields.boolean("wait")?.unwrap_or(true),

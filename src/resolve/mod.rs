@@ -76,18 +76,18 @@ pub async fn lock_tools(
     Ok(locked)
 }
 
-/// The charts of a definition's releases, on the disk.
+/// The charts of releases, on the disk.
 ///
 /// # Errors
 /// [`SupplyError`] naming the chart.
 pub async fn chart_files(
-    definition: &Definition,
+    releases: &[&Release],
     lock: &Lock,
     tree: &Tree,
     supply: Supply<'_>,
 ) -> Result<BTreeMap<ChartSource, PathBuf>, SupplyError> {
     let mut files = BTreeMap::new();
-    for release in &definition.releases {
+    for release in releases {
         if !files.contains_key(&release.chart) {
             let locked = crate::supply::locked_chart(lock, tree, &release.name, &release.chart)?;
             files.insert(release.chart.clone(), supply.chart(locked, tree).await?);
