@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::release::dns_label;
 use super::{API_VERSION, Tree, duration, environment_file, interpolate, merge};
 use crate::image::{Platform, Site};
@@ -27,6 +29,8 @@ pub struct Environment {
     pub registry: Option<Registry>,
     /// Platforms of the nodes.
     pub platforms: Vec<Platform>,
+    /// What its nodes are: what no chart can know.
+    pub nodes: Vec<ClusterNode>,
     /// Releases switched on or off by name.
     pub releases: BTreeMap<String, (bool, Span)>,
     /// How much at once.
@@ -66,6 +70,17 @@ pub struct Registry {
 pub enum RegistryMode {
     /// Every reference is rewritten.
     Rewrite,
+}
+
+/// A kind of node of the cluster, as operators see it that complete an image's tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterNode {
+    /// Its distribution and version, such as `ubuntu24.04`.
+    pub os: String,
+    /// Its kernel, as `uname -r` prints it.
+    pub kernel: Option<String>,
+    /// Its architecture, such as `amd64`.
+    pub arch: String,
 }
 
 /// How much at once.
@@ -269,6 +284,14 @@ mod tests {
             (
                 &format!("{BASE}timeouts: {{release: \"10\"}}\n"),
                 "environments/e/environment.yaml:5:21: `10` is no duration",
+            ),
+            (
+                &format!("{BASE}nodes: [{{os: ubuntu24.04}}]\n"),
+                "environments/e/environment.yaml:5:9: a node has no `arch`",
+            ),
+            (
+                &format!("{BASE}nodes: [{{os: u, arch: amd64, kernl: x}}]\n"),
+                "environments/e/environment.yaml:5:30: unknown key `kernl`",
             ),
             (&format!("{BASE}platforms: [amd64]\n"), "environments/e/environment.yaml:5:13: not a platform"),
             (

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Tree;
 use super::environment::{
-    Cluster, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools, check_api_version, duration_field,
+    Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools, check_api_version,
+    duration_field,
 };
 use super::release::dns_label;
 use crate::image::{Platform, Site};
@@ -35,6 +36,7 @@ pub(super) fn typed(
         tools: tools(sources, &mut fields)?,
         registry: registry(tree, sources, &layers, &mut fields)?,
         platforms: platforms(&mut fields)?,
+        nodes: nodes(sources, &mut fields)?,
         releases: releases(sources, &mut fields)?,
         concurrency: concurrency(sources, &mut fields)?,
         timeouts: timeouts(sources, &mut fields)?,
@@ -147,6 +149,20 @@ fn platforms(fields: &mut Fields) -> Result<Vec<Platform>, Problem> {
     }
     platforms.sort();
     Ok(platforms)
+}
+
+fn nodes(sources: &Sources, fields: &mut Fields) -> Result<Vec<ClusterNode>, Problem> {
+    let one = |node: &Node| {
+        let mut fields = Fields::of(sources, node, "a node")?;
+        let node = ClusterNode {
+            os: fields.need_string("os")?.to_owned(),
+            kernel: fields.string("kernel")?.map(str::to_owned),
+            arch: fields.need_string("arch")?.to_owned(),
+        };
+        fields.finish()?;
+        Ok(node)
+    };
+    fields.list("nodes")?.iter().map(one).collect()
 }
 
 fn releases(sources: &Sources, fields: &mut Fields) -> Result<BTreeMap<String, (bool, Span)>, Problem> {

@@ -18,7 +18,7 @@ mod tree;
 use crate::yaml::Problem;
 
 pub use desired::{Definition, Release, Tier};
-pub use environment::{Cluster, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
+pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
 pub use pack::{OwnChart, chart_yaml};
 pub use release::{ChartSource, IgnoredImage};
 pub use tree::{LOCK_PATH, Tree, TreeError};
