@@ -125,6 +125,8 @@ fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String
         images,
         declared: release.extra_images.iter().map(ToString::to_string).collect(),
         ignored: release.ignored_images.iter().map(|i| (i.pattern.clone(), i.reason.clone())).collect(),
+        computed: release.computed_images.clone(),
+        nodes: if release.computed_images.is_empty() { Vec::new() } else { definition.environment.nodes.clone() },
     }
 }
 

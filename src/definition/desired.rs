@@ -9,7 +9,7 @@ use super::environment::{self, read_optional};
 use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
-use super::{ChartSource, Environment, IgnoredImage, Invalid, Tree, check, merge};
+use super::{ChartSource, ComputedImages, Environment, IgnoredImage, Invalid, Tree, check, merge};
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
 
@@ -62,6 +62,8 @@ pub struct Release {
     pub extra_images: Vec<Reference>,
     /// Images that are left out on purpose.
     pub ignored_images: Vec<IgnoredImage>,
+    /// Images whose tag an operator completes.
+    pub computed_images: Vec<ComputedImages>,
 }
 
 impl Definition {
@@ -191,7 +193,8 @@ impl Loader<'_> {
             ));
         }
         let values = self.values(sources, folder, name, &file)?;
-        let ReleaseFile { chart, namespace, needs, wait, timeout, extra_images, ignored_images } = file;
+        let ReleaseFile { chart, namespace, needs, wait, timeout, extra_images, ignored_images, computed_images } =
+            file;
         let release = Release {
             name: name.to_owned(),
             tier,
@@ -204,6 +207,7 @@ impl Loader<'_> {
             values,
             extra_images,
             ignored_images,
+            computed_images,
         };
         Ok((release, needs))
     }

@@ -77,7 +77,8 @@ pub enum RegistryMode {
 pub struct ClusterNode {
     /// Its distribution and version, such as `ubuntu24.04`.
     pub os: String,
-    /// Its kernel, as `uname -r` prints it.
+    /// Its kernel, as `uname -r` prints it. Left out where it is not known, so that a template that asks for it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
     /// Its architecture, such as `amd64`.
     pub arch: String,

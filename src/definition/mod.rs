@@ -3,6 +3,7 @@
 //! cluster, and renders no chart.
 
 mod check;
+mod computed;
 mod desired;
 mod duration;
 mod environment;
@@ -17,6 +18,7 @@ mod tree;
 
 use crate::yaml::Problem;
 
+pub use computed::ComputedImages;
 pub use desired::{Definition, Release, Tier};
 pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
 pub use pack::{OwnChart, chart_yaml};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ComputedImages;
 use super::environment::{check_api_version, duration_field};
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
@@ -44,6 +45,7 @@ pub(super) struct ReleaseFile {
     pub timeout: Option<Duration>,
     pub extra_images: Vec<Reference>,
     pub ignored_images: Vec<IgnoredImage>,
+    pub computed_images: Vec<ComputedImages>,
 }
 
 impl IgnoredImage {
@@ -56,7 +58,7 @@ impl IgnoredImage {
     }
 }
 
-fn wildcard(pattern: &str, text: &str) -> bool {
+pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
@@ -78,6 +80,7 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         timeout: duration_field(&mut fields, "timeout")?,
         extra_images: Vec::new(),
         ignored_images: Vec::new(),
+        computed_images: Vec::new(),
     };
     if let Some(node) = fields.get("images") {
         images(sources, node, &mut release)?;
@@ -150,6 +153,9 @@ fn images(sources: &Sources, node: &Node, release: &mut ReleaseFile) -> Result<(
         let reason = ignored.need_string("reason")?.to_owned();
         ignored.finish()?;
         release.ignored_images.push(IgnoredImage { pattern, reason });
+    }
+    for node in fields.list("computed")? {
+        release.computed_images.push(ComputedImages::typed(sources, node)?);
     }
     fields.finish()
 }

@@ -26,6 +26,14 @@ impl Path {
         })
     }
 
+    /// What stands at the path below a node.
+    pub fn find<'n>(&self, node: &'n Node) -> Option<&'n Node> {
+        self.0.iter().try_fold(node, |node, step| match step {
+            Step::Key(key) => node.get(key),
+            Step::Index(index) => node.as_list()?.get(*index),
+        })
+    }
+
     /// The same path one key further.
     pub fn child(&self, key: &str) -> Path {
         let mut path = self.clone();
@@ -83,6 +91,7 @@ mod tests {
         let node = crate::yaml::parse_generated("x", "spec: {a: [{image: x}], \"b.c\": 1}").unwrap();
         let mut paths = Vec::new();
         walk(&node, &mut |path, _| paths.push(path.to_string()));
+        walk(&node, &mut |path, found| assert!(std::ptr::eq(path.find(&node).unwrap(), found)));
         assert_eq!(paths, ["", "spec", "spec.a", "spec.a[0]", "spec.a[0].image", "spec[\"b.c\"]"]);
     }
 }

@@ -1,7 +1,10 @@
 //! Finds the images of rendered objects and remembers each place exactly.
 
+use std::collections::BTreeSet;
+
 use super::rules::{self, Shape};
-use crate::image::{InvalidReference, Reference};
+use crate::definition::{ClusterNode, ComputedImages};
+use crate::image::Reference;
 use crate::object::{Object, Path, Stream, walk};
 use crate::yaml::{Node, Span, Value};
 
@@ -16,22 +19,52 @@ pub struct Finding {
     pub path: Path,
     /// The reference as it was written or put together.
     pub text: String,
-    /// The reference, if it is one.
-    pub image: Result<Reference, InvalidReference>,
+    /// What it comes to.
+    pub image: Found,
     /// How the place holds it.
     pub shape: Shape,
 }
 
-/// Finds every image in a stream. `declared` are references that somebody knows to be there in places no rule knows,
-/// such as arguments and environment variables; they are found wherever they stand whole.
-pub fn discover(stream: &Stream, declared: &[Reference]) -> Vec<Finding> {
+/// What a place comes to, or why to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The image it names.
+    Image(Reference),
+    /// What an operator makes of it on the nodes there are; the place keeps its tag.
+    Computed(BTreeSet<Reference>),
+    /// Nothing, and why.
+    Invalid(String),
+}
+
+/// What a release's author knows of its images beyond what rules find.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// References in places that no rule knows, such as arguments and environment variables; they are found wherever
+    /// they stand whole.
+    pub declared: &'a [Reference],
+    /// Places whose tag an operator completes.
+    pub computed: &'a [ComputedImages],
+    /// What it completes them from.
+    pub nodes: &'a [ClusterNode],
+}
+
+/// Finds every image in a stream.
+pub fn discover(stream: &Stream, known: Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, object) in stream.objects.iter().enumerate() {
         if !rules::skipped(object) {
             let custom = rules::is_custom(object);
             walk(&object.node, &mut |path, node| {
-                if let Some((shape, text)) = at(custom, path, node, declared) {
-                    findings.push(finding(index, object, path, shape, text));
+                if let Some((shape, text)) = at(custom, path, node, known.declared) {
+                    let image = found(object, path, node, &text, known);
+                    findings.push(Finding {
+                        object: index,
+                        title: object.title(),
+                        path: path.clone(),
+                        text,
+                        image,
+                        shape,
+                    });
                 }
             });
         }
@@ -39,8 +72,26 @@ pub fn discover(stream: &Stream, declared: &[Reference]) -> Vec<Finding> {
     findings
 }
 
-fn finding(index: usize, object: &Object, path: &Path, shape: Shape, text: String) -> Finding {
-    Finding { object: index, title: object.title(), path: path.clone(), image: text.parse(), text, shape }
+/// Declarations of computed images whose place no object has: a chart renamed it, or it was never right.
+pub fn without_place<'c>(stream: &Stream, computed: &'c [ComputedImages]) -> Vec<&'c ComputedImages> {
+    let mut missing: Vec<&ComputedImages> = computed.iter().collect();
+    for object in &stream.objects {
+        walk(&object.node, &mut |path, _| {
+            missing.retain(|c| !c.is_at(&object.kind, &object.name, &path.to_string()));
+        });
+    }
+    missing
+}
+
+fn found(object: &Object, path: &Path, node: &Node, text: &str, known: Known<'_>) -> Found {
+    let path = path.to_string();
+    if let Some(computed) = known.computed.iter().find(|c| c.is_at(&object.kind, &object.name, &path)) {
+        return computed.on(node, known.nodes).map_or_else(Found::Invalid, Found::Computed);
+    }
+    match text.parse::<Reference>() {
+        Ok(image) => Found::Image(image),
+        Err(invalid) => Found::Invalid(invalid.reason.to_owned()),
+    }
 }
 
 fn at(custom: bool, path: &Path, node: &Node, declared: &[Reference]) -> Option<(Shape, String)> {
@@ -71,7 +122,10 @@ mod tests {
     fn found(text: &str, declared: &[&str]) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
         let declared: Vec<Reference> = declared.iter().map(|d| d.parse().unwrap()).collect();
-        discover(&stream, &declared).into_iter().map(|f| format!("{}: {}", f.path, f.text)).collect()
+        discover(&stream, Known { declared: &declared, ..Known::default() })
+            .into_iter()
+            .map(|f| format!("{}: {}", f.path, f.text))
+            .collect()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::object::{InvalidObject, Object, Stream};
 use crate::tools::{CallError, Helm, TemplateRequest};
 use crate::yaml::Node;
 
-pub use discover::{Finding, discover};
+pub use discover::{Finding, Found, Known, discover, without_place};
 pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
 
 /// Version of the rules by which images are found and rewritten. It is part of every release's inputs: raise it when

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::discover::{Finding, discover};
+use super::discover::{Finding, Found, Known, discover};
 use super::rules::Shape;
-use crate::definition::IgnoredImage;
+use crate::definition::{ClusterNode, ComputedImages, IgnoredImage};
 use crate::digest::Digest;
 use crate::image::{Reference, Site};
 use crate::object::{Edit, Stream};
@@ -28,6 +28,10 @@ pub struct Rewriting {
     pub declared: Vec<String>,
     /// Patterns of images that are left alone, with the reason.
     pub ignored: Vec<(String, String)>,
+    /// Places whose tag an operator completes.
+    pub computed: Vec<ComputedImages>,
+    /// What it completes them from.
+    pub nodes: Vec<ClusterNode>,
 }
 
 /// An image that may not run: where it is and why.
@@ -55,10 +59,12 @@ impl Rewriting {
     pub fn apply(&self, stream: &Stream) -> Result<String, Vec<Violation>> {
         let site =
             self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
+        let declared: Vec<Reference> = self.declared.iter().filter_map(|text| text.parse().ok()).collect();
+        let known = Known { declared: &declared, computed: &self.computed, nodes: &self.nodes };
         let (mut edits, mut violations) = (Vec::new(), Vec::new());
-        for finding in discover(stream, &self.declared()) {
+        for finding in discover(stream, known) {
             match self.target(site.as_ref(), &finding) {
-                Ok(Some((site, image, digest))) => edits.extend(place(&finding, site, &image, &digest)),
+                Ok(Some(value)) => edits.extend(place(&finding, value)),
                 Ok(None) => {}
                 Err(reason) => violations.push(violation(&self.release, stream, &finding, reason)),
             }
@@ -71,29 +77,55 @@ impl Rewriting {
         self.apply(stream).err().unwrap_or_default()
     }
 
-    fn declared(&self) -> Vec<Reference> {
-        self.declared.iter().filter_map(|text| text.parse().ok()).collect()
-    }
-
     /// What a finding becomes; `None` when it stays as it is.
-    fn target<'s>(
-        &self,
-        site: Option<&'s Site>,
-        finding: &Finding,
-    ) -> Result<Option<(&'s Site, Reference, Digest)>, String> {
+    fn target(&self, site: Option<&Site>, finding: &Finding) -> Result<Option<Target>, String> {
         if site.is_some_and(|site| site.holds(&finding.text)) {
             return Ok(None);
         }
-        let image = finding.image.clone().map_err(|e| e.reason.to_owned())?;
-        let ignored = |(pattern, reason): &(String, String)| {
-            IgnoredImage { pattern: pattern.clone(), reason: reason.clone() }.matches(&image)
-        };
-        match (self.images.get(&image.to_string()), site) {
-            (Some(digest), Some(site)) => Ok(Some((site, image, *digest))),
-            (Some(_), None) => Ok(None),
-            (None, _) if self.ignored.iter().any(ignored) => Ok(None),
-            (None, _) => Err(NOT_LOCKED.to_owned()),
+        match &finding.image {
+            Found::Invalid(reason) => Err(reason.clone()),
+            Found::Image(image) => Ok(match (self.locked(image)?, site) {
+                (Some(digest), Some(site)) => Some(Target::pinned(site, image, &digest)),
+                _ => None,
+            }),
+            Found::Computed(images) => {
+                for image in images {
+                    self.locked(image).map_err(|reason| format!("it comes to {image}: {reason}"))?;
+                }
+                let image: Option<Reference> = finding.text.parse().ok();
+                Ok(site.zip(image).map(|(site, image)| Target::tagged(site, &image)))
+            }
         }
+    }
+
+    /// The digest an image is locked by; none when it is left alone on purpose.
+    fn locked(&self, image: &Reference) -> Result<Option<Digest>, String> {
+        let ignored = |(pattern, reason): &(String, String)| {
+            IgnoredImage { pattern: pattern.clone(), reason: reason.clone() }.matches(image)
+        };
+        match self.images.get(&image.to_string()) {
+            Some(digest) => Ok(Some(*digest)),
+            None if self.ignored.iter().any(ignored) => Ok(None),
+            None => Err(NOT_LOCKED.to_owned()),
+        }
+    }
+}
+
+/// What a place becomes.
+struct Target {
+    /// The repository at the site.
+    repository: String,
+    /// What names the image in it, with its separator: `@sha256:…`, or a tag that an operator goes on with.
+    version: String,
+}
+
+impl Target {
+    fn pinned(site: &Site, image: &Reference, digest: &Digest) -> Target {
+        Target { repository: site.repository(image), version: format!("@{digest}") }
+    }
+
+    fn tagged(site: &Site, image: &Reference) -> Target {
+        Target { repository: site.repository(image), version: format!(":{}", Site::tag(image)) }
     }
 }
 
@@ -109,14 +141,14 @@ pub fn violation(release: &str, stream: &Stream, finding: &Finding, reason: Stri
     }
 }
 
-/// The edits for one place. A scalar gets the digest. A group keeps its version: an operator joins the parts with a
-/// colon, which a digest would not survive, and the same tag is pushed.
-fn place(finding: &Finding, site: &Site, image: &Reference, digest: &Digest) -> Vec<Edit> {
+/// The edits for one place. A group keeps its version: an operator joins the parts with a colon, which a digest would
+/// not survive, and the same tag is pushed.
+fn place(finding: &Finding, target: Target) -> Vec<Edit> {
     let edit = |span, value| Edit { object: finding.object, span, value };
+    let Target { repository: whole, version } = target;
     match &finding.shape {
-        Shape::Scalar { span, prefix } => vec![edit(*span, format!("{prefix}{}", site.pinned(image, digest)))],
+        Shape::Scalar { span, prefix } => vec![edit(*span, format!("{prefix}{whole}{version}"))],
         Shape::Group { registry, repository, last } => {
-            let whole = site.repository(image);
             let head = last.as_ref().and_then(|last| whole.strip_suffix(last.as_str())?.strip_suffix('/'));
             match (head, registry) {
                 (Some(head), Some(registry)) => vec![edit(*registry, head.to_owned())],
@@ -138,6 +170,7 @@ mod tests {
             images: images.iter().map(|i| (i.parse::<Reference>().unwrap().to_string(), Digest::of("x"))).collect(),
             declared: vec!["quay.io/r:2".into()],
             ignored: vec![("quay.io/ignored:*".into(), "never".into())],
+            ..Rewriting::default()
         }
     }
 
@@ -157,6 +190,24 @@ mod tests {
         assert_eq!(rewritten, expected);
         let again = rewriting(&images).apply(&Stream::parse(rewritten.clone()).unwrap()).unwrap();
         assert_eq!(again, rewritten, "rewriting twice changes nothing");
+    }
+
+    const DRIVER: &str = "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  driver: {repository: nvcr.io/nvidia, image: driver, version: \"595\"}\n";
+
+    fn with_driver(locked: &[&str]) -> Rewriting {
+        let json = serde_json::json!([{"kind": "ClusterPolicy", "name": "*", "path": "spec.driver", "declared_at": "r:1:1",
+            "images": ["nvcr.io/nvidia/driver:{{ item.version }}-{{ node.os }}"]}]);
+        let nodes = vec![ClusterNode { os: "ubuntu24.04".into(), kernel: None, arch: "amd64".into() }];
+        Rewriting { computed: serde_json::from_value(json).unwrap(), nodes, ..rewriting(locked) }
+    }
+
+    #[test]
+    fn a_place_that_an_operator_completes_keeps_its_tag() {
+        let stream = Stream::parse(DRIVER).unwrap();
+        let rewritten = with_driver(&["nvcr.io/nvidia/driver:595-ubuntu24.04"]).apply(&stream).unwrap();
+        assert_eq!(rewritten, DRIVER.replace("nvcr.io/nvidia,", "\"r:5000/m/nvcr.io/nvidia\","));
+        let violations = with_driver(&["nvcr.io/nvidia/driver:595"]).apply(&stream).unwrap_err();
+        assert_eq!(violations[0].reason, "it comes to nvcr.io/nvidia/driver:595-ubuntu24.04: it is not in the lock");
     }
 
     #[test]

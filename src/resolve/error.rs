@@ -44,6 +44,14 @@ pub enum ResolveError {
     /// Images that can't be locked, with their places.
     #[error("{} images can't be locked", .0.len())]
     Images(Vec<Violation>),
+    /// A place of `images.computed` is in no object of the release.
+    #[error("{declared_at}: no object has the place {place}")]
+    NoPlace {
+        /// File and line.
+        declared_at: String,
+        /// The place.
+        place: String,
+    },
     /// An image is not made for a platform of the environment.
     #[error("{image} is not made for {platform}")]
     NoPlatform {

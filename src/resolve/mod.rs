@@ -13,7 +13,7 @@ use crate::files::Store;
 use crate::image::{Platform, Reference};
 use crate::lock::{Lock, LockedTool};
 use crate::net::Client;
-use crate::render::{self, Rendered};
+use crate::render::{self, Found, Known, Rendered};
 use crate::supply::{Supply, SupplyError};
 use crate::tools::{self, Helm};
 
@@ -112,7 +112,15 @@ pub async fn wanted_images(
     let mut refused = Vec::new();
     for (release, rendered) in definition.releases.iter().zip(&rendered) {
         let place = definition.place(release);
-        let found = images_of(release, rendered, &mut refused);
+        if let Some(computed) = render::without_place(&rendered.stream, &release.computed_images).first() {
+            return Err(ResolveError::NoPlace { declared_at: computed.declared_at.clone(), place: computed.place() });
+        }
+        let known = Known {
+            declared: &release.extra_images,
+            computed: &release.computed_images,
+            nodes: &definition.environment.nodes,
+        };
+        let found = images_of(release, rendered, known, &mut refused);
         events(Event::Rendered { place: place.clone(), images: found.len() });
         for image in found {
             wanted.entry(image).or_default().insert(place.clone());
@@ -121,18 +129,27 @@ pub async fn wanted_images(
     if refused.is_empty() { Ok(wanted) } else { Err(ResolveError::Images(refused)) }
 }
 
-fn images_of(release: &Release, rendered: &Rendered, refused: &mut Vec<render::Violation>) -> BTreeSet<Reference> {
+fn images_of(
+    release: &Release,
+    rendered: &Rendered,
+    known: Known<'_>,
+    refused: &mut Vec<render::Violation>,
+) -> BTreeSet<Reference> {
     let ignored = |image: &Reference| release.ignored_images.iter().any(|ignored| ignored.matches(image));
     let mut images: BTreeSet<Reference> = release.extra_images.iter().cloned().collect();
-    for finding in render::discover(&rendered.stream, &release.extra_images) {
+    for finding in render::discover(&rendered.stream, known) {
         let reason = match &finding.image {
-            Err(invalid) => invalid.reason.to_owned(),
-            Ok(image) if ignored(image) => continue,
-            Ok(image) if image.floats() => {
+            Found::Invalid(reason) => reason.clone(),
+            Found::Image(image) if ignored(image) => continue,
+            Found::Image(image) if image.floats() => {
                 "it floats: it has neither a digest nor a tag other than `latest`".to_owned()
             }
-            Ok(image) => {
+            Found::Image(image) => {
                 images.insert(image.clone());
+                continue;
+            }
+            Found::Computed(computed) => {
+                images.extend(computed.iter().filter(|image| !ignored(image)).cloned());
                 continue;
             }
         };

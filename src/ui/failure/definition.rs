@@ -98,7 +98,7 @@ fn image(violation: &Violation) -> Failure {
         Some(origin) => failure.detail(format!("from {origin}")),
         None => failure,
     };
-    failure.help(if reason == NOT_LOCKED {
+    failure.help(if reason.ends_with(NOT_LOCKED) {
         "run `platctl lock` online, and bundle again for sites without internet; or list it in `images.ignore` of its release.yaml with a reason"
     } else {
         "pin it in the release's values.yaml, or list it in `images.ignore` of its release.yaml with a reason"

@@ -52,6 +52,8 @@ impl From<ResolveError> for Failures {
             }
             ResolveError::NoVersion { known, .. } => Failure::caused(Code::Unresolved, Kind::Yours, &error)
                 .help(format!("newest there: {}", known.join(", "))),
+            ResolveError::NoPlace { .. } => Failure::caused(Code::Definition, Kind::Yours, &error)
+                .help("look at what `platctl template` shows of the release: KIND/NAME:PATH must stand in it"),
             ResolveError::NoPlatform { known, from, .. } => Failure::caused(Code::Unresolved, Kind::Yours, &error)
                 .detail(format!("it is made for {}", known.join(", ")))
                 .detail(format!("wanted by {}", from.join(", "))),
