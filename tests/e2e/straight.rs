@@ -187,11 +187,21 @@ fn objects(manifest: &str) -> BTreeSet<String> {
 }
 
 fn template_is_what_helm_stored(crossing: &Crossing) {
-    for (release, namespace) in
-        [("mlflow", "mlflow"), ("minio", "minio"), ("postgresql", "databases"), ("cert-manager", "cert-manager")]
-    {
+    for (release, namespace) in [
+        ("mlflow", "mlflow"),
+        ("minio", "minio"),
+        ("postgresql", "databases"),
+        ("cert-manager", "cert-manager"),
+        ("kube-prometheus-stack", "monitoring"),
+    ] {
         let args = ["template", "-e", "here", "--bundle", "../platform.tar", "-l", &format!("name={release}")];
         let template = crossing.site(&args).ok();
+        // Its chart asks for `policy/v1/PodDisruptionBudget` and for the definitions that it brings itself.
+        if release == "kube-prometheus-stack" {
+            for wanted in ["kind: PodDisruptionBudget", "kind: ServiceMonitor"] {
+                assert!(template.stdout.contains(wanted), "no {wanted}");
+            }
+        }
         let stored = ["manifest", "hooks"].map(|part| rig().helm(&["get", part, release, "--namespace", namespace]));
         let stored = format!("{}\n---\n{}", stored[0], stored[1]);
         let (ours, helms) = (objects(&template.stdout), objects(&stored));
