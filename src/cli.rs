@@ -49,6 +49,8 @@ enum Verb {
     Apply(commands::apply::Args),
     /// Show what is installed
     Status(commands::status::Args),
+    /// Compare the cluster with what the definition takes it for, or record what it offers
+    Doctor(commands::doctor::Args),
     /// Print the version
     Version,
     /// Rewrite what helm rendered (helm calls this)
@@ -119,6 +121,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Plan(args) => commands::plan::run(context, args).await,
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,
+            Verb::Doctor(args) => commands::doctor::run(context, args).await,
             Verb::Inspect(_) | Verb::Unpack(_) | Verb::Version | Verb::PostRender => Ok(0),
         }
     };

@@ -11,7 +11,7 @@
 //! | 5 | [`plan`] [`resolve`] | what is to be done · what the lock should say |
 //! | 4 | [`render`] [`supply`] [`bundle`] [`registry`] | values → helm → objects, images · locked bytes · the file · push |
 //! | 3 | [`tools`] [`net`] | the only processes · the only sockets |
-//! | 2 | [`definition`] [`lock`] | environments, tiers, releases, values · `charts-lock.yaml` |
+//! | 2 | [`definition`] [`lock`] [`capabilities`] | environments, tiers, releases, values · `charts-lock.yaml` · what clusters offer |
 //! | 1 | [`object`] [`image`] [`layout`] | Kubernetes objects and the walk · references · OCI layout names |
 //! | 0 | [`digest`] [`files`] [`yaml`] [`surroundings`] | hashes · atomic files · the one YAML reader · environment variables |
 //!
@@ -27,10 +27,12 @@
 //!   store/sha256-…                                charts and tools as they were served, checked
 //!   tools/sha256-…/helm                           tools ready to run
 //!   helm/  kubectl/                               homes of helm and kubectl
+//!   scans/sha256-….json                           what charts mention
 //!   runs/run-…/                                   a run's plugin and tasks
 //! ```
 
 pub mod bundle;
+pub mod capabilities;
 pub mod cli;
 pub mod commands;
 pub mod definition;

@@ -20,7 +20,7 @@ const fn room(floor: u8, name: &'static str, neighbours: &'static [&'static str]
 }
 
 /// The one table. Imports go down, or sideways to a neighbour named here; tests inside a room keep to it too.
-const ROOMS: [Room; 25] = [
+const ROOMS: [Room; 26] = [
     room(0, "digest", &[]),
     room(0, "files", &["digest"]),
     room(0, "surroundings", &[]),
@@ -28,6 +28,7 @@ const ROOMS: [Room; 25] = [
     room(1, "image", &[]),
     room(1, "layout", &["image"]),
     room(1, "object", &[]),
+    room(2, "capabilities", &["definition"]),
     room(2, "definition", &[]),
     room(2, "lock", &["definition"]),
     room(3, "net", &[]),

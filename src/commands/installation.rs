@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use super::workspace::Workspace;
-use crate::definition::{Definition, Environment, Release};
+use crate::capabilities::{self, Capabilities};
+use crate::definition::{Definition, Release};
 use crate::digest::Digest;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
-use crate::render::{self, REWRITER_VERSION, Rendered, Rewriting, Violation};
-use crate::resolve;
+use crate::render::{REWRITER_VERSION, Rendered, Rewriting, Violation};
 use crate::supply::locked_chart;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -18,6 +18,8 @@ use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 pub struct Installation {
     /// The definition.
     pub definition: Definition,
+    /// What its cluster offers by itself.
+    pub capabilities: Capabilities,
     /// What every release's images become, by release.
     pub rewritings: BTreeMap<String, Rewriting>,
 }
@@ -26,7 +28,8 @@ impl Installation {
     /// Brings definition and lock together.
     ///
     /// # Errors
-    /// [`Failures`] when the digests for several platforms are only in a bundle that was not given.
+    /// [`Failures`] when nobody says what the cluster offers, or when the digests for several platforms are only in a
+    /// bundle that was not given.
     pub fn new(workspace: &Workspace, definition: Definition) -> Result<Installation, Failures> {
         let tops = workspace.bundled_tops();
         if definition.environment.platforms.len() > 1 && workspace.bundle.is_none() {
@@ -43,7 +46,8 @@ impl Installation {
             (release.name.clone(), rewriting(&definition, release, images))
         };
         let rewritings = definition.releases.iter().map(rewriting).collect();
-        Ok(Installation { definition, rewritings })
+        let capabilities = capabilities::of(&workspace.tree, &definition.environment)?;
+        Ok(Installation { definition, capabilities, rewritings })
     }
 
     /// The releases a selector means, with their inputs.
@@ -77,6 +81,7 @@ impl Installation {
             declared: rewriting.declared.clone(),
             registry: rewriting.registry.as_ref().map(|(address, prefix)| (address.as_str(), prefix.as_str())),
             kube_version: &environment.kube_version,
+            capabilities: self.capabilities.digest(),
             wait: release.wait,
         });
         Ok(Desired { release, version: locked.version.clone(), inputs })
@@ -93,7 +98,7 @@ impl Installation {
         releases: &[&Release],
     ) -> Result<Vec<Rendered>, Failures> {
         let rewritings = releases.iter().map(|release| self.rewritings[&release.name].clone()).collect();
-        render_closed(context, workspace, &self.definition.environment, releases, rewritings).await
+        render_closed(context, workspace, &self.definition, &self.capabilities, releases, rewritings).await
     }
 }
 
@@ -101,13 +106,13 @@ impl Installation {
 async fn render_closed(
     context: &Context,
     workspace: &Workspace,
-    environment: &Environment,
+    definition: &Definition,
+    capabilities: &Capabilities,
     releases: &[&Release],
     rewritings: Vec<Rewriting>,
 ) -> Result<Vec<Rendered>, Failures> {
-    let helm = workspace.helm(context, environment).await?;
-    let charts = resolve::chart_files(releases, &workspace.lock, &workspace.tree, workspace.supply()).await?;
-    let rendered = render::all(&helm, environment, releases, &charts).await?;
+    let kitchen = workspace.kitchen(context, definition, &workspace.lock).await?;
+    let rendered = kitchen.renderer(definition, capabilities).render(releases).await?;
     let pairs = rewritings.iter().zip(&rendered);
     let violations: Vec<Violation> =
         pairs.flat_map(|(rewriting, rendered)| rewriting.violations(&rendered.stream)).collect();
@@ -145,7 +150,8 @@ pub async fn check_closed_world(
     };
     let releases: Vec<&Release> = definition.releases.iter().collect();
     let rewritings = releases.iter().map(|release| rewriting(definition, release, locked(release))).collect();
-    render_closed(context, workspace, &definition.environment, &releases, rewritings).await.map(|_| ())
+    let capabilities = capabilities::of(&workspace.tree, &definition.environment)?;
+    render_closed(context, workspace, definition, &capabilities, &releases, rewritings).await.map(|_| ())
 }
 
 /// Looks at the cluster once: the guards and helm's records, side by side.
@@ -159,7 +165,11 @@ pub async fn observe(kubectl: &Kubectl, definition: &Definition) -> Result<Obser
     Ok(Observation::parse(&records))
 }
 
-async fn guard(kubectl: &Kubectl, definition: &Definition) -> Result<(), Failures> {
+/// Asks whether it is the cluster that the environment declares.
+///
+/// # Errors
+/// [`Failures`] when it is another cluster or can't be reached.
+pub async fn guard(kubectl: &Kubectl, definition: &Definition) -> Result<(), Failures> {
     let Some(declared) = &definition.environment.cluster.uid else { return Ok(()) };
     let uid = kubectl.cluster_uid().await.map_err(|e| failure::cluster("cannot ask which cluster this is", &e))?;
     if uid == *declared {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::workspace::Workspace;
+use crate::capabilities;
 use crate::definition::{ChartSource, Definition, LOCK_PATH};
 use crate::files;
 use crate::image::{Platform, Reference};
@@ -78,10 +79,10 @@ async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -
     lock.tools = resolve::lock_tools(old, &definitions, upstream, store, events).await?;
     let mut wanted: BTreeMap<Reference, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
     for definition in &named {
-        let helm = workspace.helm_of(context, &definition.environment, &lock).await?;
-        let releases: Vec<_> = definition.releases.iter().collect();
-        let files = resolve::chart_files(&releases, &lock, tree, workspace.supply()).await?;
-        for (image, from) in resolve::wanted_images(definition, &files, &helm, events).await? {
+        let capabilities = capabilities::of(tree, &definition.environment)?;
+        let kitchen = workspace.kitchen(context, definition, &lock).await?;
+        let renderer = kitchen.renderer(definition, &capabilities);
+        for (image, from) in resolve::wanted_images(&renderer, events).await? {
             let entry = wanted.entry(image).or_default();
             entry.0.extend(definition.environment.platforms.iter().cloned());
             entry.1.extend(from);

@@ -1,8 +1,9 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace` and
-//! `installation`; `recover` is a part of apply.
+//! `installation`; `recover` is a part of apply, `survey` of doctor.
 
 pub mod apply;
 pub mod bundle;
+pub mod doctor;
 mod flags;
 pub mod inspect;
 pub mod installation;
@@ -12,6 +13,7 @@ pub mod post_render;
 pub mod push;
 pub mod recover;
 pub mod status;
+pub mod survey;
 pub mod template;
 pub mod unpack;
 pub mod workspace;

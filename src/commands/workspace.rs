@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::bundle::Bundle;
-use crate::definition::{Definition, Environment, LOCK_PATH, Tree};
+use crate::capabilities::Capabilities;
+use crate::definition::{ChartSource, Definition, Environment, LOCK_PATH, Tree};
 use crate::files::{self, Store};
+use crate::image::Platform;
 use crate::lock::Lock;
 use crate::net::{Authority, Client, Mirrors, Settings};
+use crate::render::Renderer;
+use crate::resolve;
 use crate::supply::Supply;
 use crate::tools::{Cluster, Helm, Kubectl};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
@@ -98,11 +102,20 @@ impl Workspace {
         self.helm_of(context, environment, &self.lock).await
     }
 
-    /// The helm that another lock names for an environment.
+    /// What a definition is rendered with, by a lock: this one, or one that is being made.
     ///
     /// # Errors
-    /// As [`Workspace::helm`].
-    pub async fn helm_of(&self, context: &Context, environment: &Environment, lock: &Lock) -> Result<Helm, Failures> {
+    /// [`Failures`] when helm or a chart is not locked or can't be had.
+    pub async fn kitchen(&self, context: &Context, definition: &Definition, lock: &Lock) -> Result<Kitchen, Failures> {
+        let helm = self.helm_of(context, &definition.environment, lock).await?;
+        let charts = resolve::chart_files(&definition.releases, lock, &self.tree, self.supply()).await?;
+        let scans = context.surroundings.cache.join("scans");
+        files::private_folder(&scans)?;
+        Ok(Kitchen { helm, charts, scans })
+    }
+
+    /// The helm that another lock names for an environment.
+    async fn helm_of(&self, context: &Context, environment: &Environment, lock: &Lock) -> Result<Helm, Failures> {
         let cache = &context.surroundings.cache;
         let program = self.supply().tool(lock, environment, "helm", cache).await?;
         let home = cache.join("helm");
@@ -123,7 +136,26 @@ impl Workspace {
     pub async fn kubectl(&self, context: &Context, environment: &Environment) -> Result<Kubectl, Failures> {
         let cache = &context.surroundings.cache;
         let program = self.supply().tool(&self.lock, environment, "kubectl", cache).await?;
-        let home = cache.join("kubectl");
+        self.kubectl_at(context, environment, program)
+    }
+
+    /// Whether a tool is locked for the platform this program runs on.
+    pub fn has_locked(&self, environment: &Environment, tool: &str) -> bool {
+        let version = environment.tools.0.get(tool).map_or("", String::as_str);
+        self.lock.tool(tool, version, &Platform::host()).is_some()
+    }
+
+    /// As [`Workspace::kubectl`], with the executable named.
+    ///
+    /// # Errors
+    /// [`Failures`] when flags and environment name different contexts.
+    pub fn kubectl_at(
+        &self,
+        context: &Context,
+        environment: &Environment,
+        program: PathBuf,
+    ) -> Result<Kubectl, Failures> {
+        let home = context.surroundings.cache.join("kubectl");
         files::private_folder(&home)?;
         Ok(Kubectl {
             program,
@@ -162,6 +194,20 @@ impl Workspace {
     pub fn bundled_tops(&self) -> BTreeMap<String, crate::digest::Digest> {
         let images = self.bundle.iter().flat_map(Bundle::images);
         images.map(|image| (image.reference.to_string(), image.top.digest)).collect()
+    }
+}
+
+/// What a definition is rendered with.
+pub struct Kitchen {
+    helm: Helm,
+    charts: BTreeMap<ChartSource, PathBuf>,
+    scans: PathBuf,
+}
+
+impl Kitchen {
+    /// The renderer of a definition for a cluster.
+    pub fn renderer<'a>(&'a self, definition: &'a Definition, capabilities: &'a Capabilities) -> Renderer<'a> {
+        Renderer { helm: &self.helm, definition, capabilities, charts: &self.charts, scans: &self.scans }
     }
 }
 

@@ -56,9 +56,32 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with_mode(path, bytes, 0o600)
 }
 
-fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+/// Writes a file that can be made again at any time: whole, readable by the owner alone, but not synced, so that it
+/// costs nothing. After a power cut it may be empty.
+///
+/// # Errors
+/// [`FileError`] naming the path.
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let beside = beside(path);
+    let written = open_new(&beside, 0o600).and_then(|mut file| file.write_all(bytes));
+    written.and_then(|()| fs::rename(&beside, path)).map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        FileError { action: "write", path: path.to_owned(), source }
+    })
+}
+
+/// A name beside a file that no other process takes.
+fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+fn open_new(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)
+}
+
+fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    let beside = beside(path);
     let written = write_synced(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
     if let Err(source) = written {
         let _ = fs::remove_file(&beside);
@@ -68,7 +91,7 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    let mut file = open_new(path, mode)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -133,8 +156,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         write_atomic(&path, b"one").unwrap();
-        write_private(&path, b"two").unwrap();
-        assert_eq!(read(&path).unwrap(), b"two");
+        write_unsynced(&path, b"two").unwrap();
+        write_private(&path, b"three").unwrap();
+        assert_eq!(read(&path).unwrap(), b"three");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -27,6 +27,8 @@ pub struct Decisive<'a> {
     pub registry: Option<(&'a str, &'a str)>,
     /// Version of Kubernetes that charts are told.
     pub kube_version: &'a str,
+    /// Digest of what charts are told that the cluster offers by itself.
+    pub capabilities: Digest,
     /// Whether helm waits.
     pub wait: bool,
 }
@@ -72,6 +74,10 @@ mod tests {
     use super::*;
 
     fn of(values: &serde_json::Value, wait: bool) -> String {
+        with(values, wait, "v1")
+    }
+
+    fn with(values: &serde_json::Value, wait: bool, capabilities: &str) -> String {
         inputs(&Decisive {
             rewriter: 1,
             chart: Digest::of("c"),
@@ -82,6 +88,7 @@ mod tests {
             declared: Vec::new(),
             registry: Some(("r", "p")),
             kube_version: "1.34.4",
+            capabilities: Digest::of(capabilities),
             wait,
         })
     }
@@ -96,5 +103,6 @@ mod tests {
             assert_ne!(base, of(&json(other), true), "{other}");
         }
         assert_ne!(base, of(&json(r#"{"a":1,"b":[1,2]}"#), false));
+        assert_ne!(base, with(&json(r#"{"a":1,"b":[1,2]}"#), true, "v1\nv1/Pod"));
     }
 }

@@ -1,22 +1,27 @@
 //! From values to objects: helm renders, images are found in what it rendered, and every place is rewritten to the
 //! site's registry. One record of places serves finding and rewriting. Must not decide what is installed.
 
+mod brought;
 mod discover;
+mod offer;
 mod rewrite;
 mod rules;
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::definition::{ChartSource, Environment, Release};
+use crate::capabilities::Capabilities;
+use crate::definition::{ChartSource, Definition, Release};
 use crate::object::{InvalidObject, Object, Stream};
 use crate::tools::{CallError, Helm, TemplateRequest};
-use crate::yaml::Node;
+use offer::Offer;
 
 pub use discover::{Finding, Found, Known, discover, without_place};
 pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
+pub use scan::Scan;
 
 /// Version of the rules by which images are found and rewritten. It is part of every release's inputs: raise it when
 /// the same chart and lock would come out differently.
@@ -52,80 +57,98 @@ pub enum RenderError {
     },
 }
 
-/// Renders releases for their environment, in their order. What a chart asks the cluster for
-/// (`.Capabilities.APIVersions`) includes the resource definitions that these releases themselves bring, because they
-/// are there when it is installed.
-///
-/// # Errors
-/// [`RenderError`] naming the release.
-pub async fn all(
-    helm: &Helm,
-    environment: &Environment,
-    releases: &[&Release],
-    charts: &BTreeMap<ChartSource, PathBuf>,
-) -> Result<Vec<Rendered>, RenderError> {
-    let first = pass(helm, environment, releases, charts, &[]).await?;
-    let brought = brought_api_versions(&first);
-    if brought.is_empty() {
-        return Ok(first);
-    }
-    pass(helm, environment, releases, charts, &brought).await
+/// Renders the releases of one environment. A chart may ask what the cluster offers (`.Capabilities.APIVersions`); every
+/// release is told the same, whatever else is rendered with it.
+pub struct Renderer<'a> {
+    /// The environment's helm.
+    pub helm: &'a Helm,
+    /// The definition; all of it, because what one release brings another may ask for.
+    pub definition: &'a Definition,
+    /// What the environment's cluster offers by itself.
+    pub capabilities: &'a Capabilities,
+    /// The archives of all its charts.
+    pub charts: &'a BTreeMap<ChartSource, PathBuf>,
+    /// The folder in which it is remembered what an archive mentions.
+    pub scans: &'a Path,
 }
 
-async fn pass(
-    helm: &Helm,
-    environment: &Environment,
-    releases: &[&Release],
-    charts: &BTreeMap<ChartSource, PathBuf>,
-    api_versions: &[String],
-) -> Result<Vec<Rendered>, RenderError> {
-    let at_once = std::thread::available_parallelism().map_or(2, |n| n.get());
-    let rendering =
-        releases.iter().map(|release| one(helm, environment, release, &charts[&release.chart], api_versions));
-    stream::iter(rendering).buffered(at_once).try_collect().await
-}
-
-async fn one(
-    helm: &Helm,
-    environment: &Environment,
-    release: &Release,
-    chart: &Path,
-    api_versions: &[String],
-) -> Result<Rendered, RenderError> {
-    let values = values_json(release);
-    let request = TemplateRequest {
-        release: &release.name,
-        namespace: &release.namespace,
-        chart,
-        values: &values,
-        kube_version: &environment.kube_version,
-        api_versions,
-    };
-    let text = helm.template(&request).await;
-    let text = text.map_err(|source| RenderError::Helm { release: release.name.clone(), source })?;
-    let stream = Stream::parse(text);
-    let stream = stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })?;
-    Ok(Rendered { stream })
-}
-
-/// `group/version` and `group/version/Kind` of every resource definition among the objects.
-fn brought_api_versions(rendered: &[Rendered]) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for object in rendered.iter().flat_map(|r| &r.stream.objects) {
-        let Some(spec) = object.node.get("spec").filter(|_| object.kind == "CustomResourceDefinition") else {
-            continue;
+impl Renderer<'_> {
+    /// Renders releases of the definition, in their order.
+    ///
+    /// What charts are told is what the cluster offers and the resource definitions that the platform itself brings,
+    /// because they are there when it is installed. So whatever may bring some is rendered first, selected or not;
+    /// then what asks. What asks for nothing is rendered once.
+    ///
+    /// # Errors
+    /// [`RenderError`] naming the release.
+    pub async fn render(&self, releases: &[&Release]) -> Result<Vec<Rendered>, RenderError> {
+        let scans: BTreeMap<&str, Scan> =
+            self.definition.releases.iter().map(|release| (release.name.as_str(), self.scan(release))).collect();
+        let selected = |release: &Release| releases.iter().any(|r| r.name == release.name);
+        let first = |release: &&Release| {
+            let scan = &scans[release.name.as_str()];
+            scan.brings || (!scan.asks && selected(release))
         };
-        let group = spec.get("group").and_then(Node::as_str);
-        let kind = spec.get("names").and_then(|names| names.get("kind")).and_then(Node::as_str);
-        let versions = spec.get("versions").and_then(Node::as_list).unwrap_or_default();
-        for version in versions.iter().filter_map(|version| version.get("name").and_then(Node::as_str)) {
-            if let (Some(group), Some(kind)) = (group, kind) {
-                found.insert(format!("{group}/{version}"));
-                found.insert(format!("{group}/{version}/{kind}"));
-            }
-        }
+        let names = self.capabilities.names();
+        let mut rendered = self.pass(self.definition.releases.iter().filter(first), &Offer::new(&names)).await?;
+
+        let bring = rendered.iter().filter(|(name, _)| scans[**name].brings);
+        let brought = brought::api_versions(bring.flat_map(|(_, rendered)| &rendered.stream.objects));
+        let offer = &names | &brought;
+        let asks_anew = |name: &str| scans[name].asks && offer.len() > names.len();
+        let second = |release: &&&Release| !rendered.contains_key(release.name.as_str()) || asks_anew(&release.name);
+        let second: Vec<&Release> = releases.iter().filter(second).copied().collect();
+        rendered.extend(self.pass(second.into_iter(), &Offer::new(&offer)).await?);
+        Ok(releases.iter().filter_map(|release| rendered.remove(release.name.as_str())).collect())
     }
-    found.into_iter().collect()
+
+    /// The resource definitions that the platform itself brings, as charts ask for them.
+    ///
+    /// # Errors
+    /// [`RenderError`] naming the release.
+    pub async fn brought(&self) -> Result<BTreeSet<String>, RenderError> {
+        let bringing = self.definition.releases.iter().filter(|release| self.scan(release).brings);
+        let rendered = self.pass(bringing, &Offer::new(&self.capabilities.names())).await?;
+        Ok(brought::api_versions(rendered.values().flat_map(|rendered| &rendered.stream.objects)))
+    }
+
+    /// What a release's chart and its values mention.
+    pub fn scan(&self, release: &Release) -> Scan {
+        let mut scan = Scan::of(&self.charts[&release.chart], self.scans);
+        // Charts take objects and templates from values, too.
+        scan.text(&release.values.to_json().to_string());
+        scan
+    }
+
+    async fn pass<'r>(
+        &self,
+        releases: impl Iterator<Item = &'r Release>,
+        offer: &Offer,
+    ) -> Result<BTreeMap<&'r str, Rendered>, RenderError> {
+        let at_once = std::thread::available_parallelism().map_or(2, |n| n.get());
+        let rendering = releases.map(|release| async move {
+            let rendered = self.one(release, offer).await?;
+            Ok((release.name.as_str(), rendered))
+        });
+        stream::iter(rendering).buffered(at_once).try_collect().await
+    }
+
+    async fn one(&self, release: &Release, offer: &Offer) -> Result<Rendered, RenderError> {
+        let values = values_json(release);
+        let request = TemplateRequest {
+            release: &release.name,
+            namespace: &release.namespace,
+            chart: &self.charts[&release.chart],
+            values: &values,
+            kube_version: &self.definition.environment.kube_version,
+            api_versions: offer.lists(),
+        };
+        let text = self.helm.template(&request).await;
+        let text = text.map_err(|source| RenderError::Helm { release: release.name.clone(), source })?;
+        let stream = Stream::parse(text);
+        let stream = stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })?;
+        Ok(Rendered { stream })
+    }
 }
 
 /// A release's values as helm is given them.

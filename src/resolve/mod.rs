@@ -13,9 +13,9 @@ use crate::files::Store;
 use crate::image::{Platform, Reference};
 use crate::lock::{Lock, LockedTool};
 use crate::net::Client;
-use crate::render::{self, Found, Known, Rendered};
+use crate::render::{self, Found, Known, Rendered, Renderer};
 use crate::supply::{Supply, SupplyError};
-use crate::tools::{self, Helm};
+use crate::tools;
 
 pub use charts::Charts;
 pub use error::ResolveError;
@@ -81,7 +81,7 @@ pub async fn lock_tools(
 /// # Errors
 /// [`SupplyError`] naming the chart.
 pub async fn chart_files(
-    releases: &[&Release],
+    releases: &[Release],
     lock: &Lock,
     tree: &Tree,
     supply: Supply<'_>,
@@ -101,13 +101,11 @@ pub async fn chart_files(
 /// # Errors
 /// [`ResolveError`] with every image that can't be locked.
 pub async fn wanted_images(
-    definition: &Definition,
-    charts: &BTreeMap<ChartSource, PathBuf>,
-    helm: &Helm,
+    renderer: &Renderer<'_>,
     events: Events<'_>,
 ) -> Result<BTreeMap<Reference, BTreeSet<String>>, ResolveError> {
-    let rendered =
-        render::all(helm, &definition.environment, &definition.releases.iter().collect::<Vec<_>>(), charts).await?;
+    let definition = renderer.definition;
+    let rendered = renderer.render(&definition.releases.iter().collect::<Vec<_>>()).await?;
     let mut wanted: BTreeMap<Reference, BTreeSet<String>> = BTreeMap::new();
     let mut refused = Vec::new();
     for (release, rendered) in definition.releases.iter().zip(&rendered) {

@@ -37,7 +37,7 @@ pub struct TemplateRequest<'a> {
     pub values: &'a [u8],
     /// Version of Kubernetes.
     pub kube_version: &'a str,
-    /// API versions that the cluster has beyond helm's own list.
+    /// What the cluster offers beyond helm's own list, in lists separated by commas.
     pub api_versions: &'a [String],
 }
 
@@ -76,9 +76,7 @@ impl Helm {
                 .map(String::from),
         );
         args.extend(["--include-crds", "--skip-tests", "--dry-run=client"].map(String::from));
-        for version in request.api_versions {
-            args.extend(["--api-versions".to_owned(), version.clone()]);
-        }
+        args.extend(request.api_versions.iter().map(|list| format!("--api-versions={list}")));
         let values = with_newline(request.values);
         let out = process::run(self.call(args, &values, Vec::new()), &self.interrupt).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())

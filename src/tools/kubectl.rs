@@ -74,6 +74,14 @@ impl Kubectl {
             .to_owned())
     }
 
+    /// What the API server answers at a path of its own, such as `/version` or `/apis/apps/v1`.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn answer(&self, path: &str) -> Result<String, CallError> {
+        self.text(&["get", "--raw", path]).await
+    }
+
     /// Applies objects on the server; conflicts with other field managers are errors unless `force` is set.
     ///
     /// # Errors

@@ -186,14 +186,23 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// The command as a shell would take it.
+/// The longest argument that is shown whole.
+const LONG_ARGUMENT: usize = 400;
+
+/// The command as a shell would take it. An argument that nobody would read is shortened.
 fn pasteable(call: &Call<'_>) -> String {
     let plain =
         |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
     let mut text = call.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in &call.args {
         text.push(' ');
-        if plain(arg) { text.push_str(arg) } else { text.push_str(&format!("'{}'", arg.replace('\'', "'\\''"))) }
+        if arg.len() > LONG_ARGUMENT {
+            text.extend(arg.chars().take(60).chain(['…']));
+        } else if plain(arg) {
+            text.push_str(arg)
+        } else {
+            text.push_str(&format!("'{}'", arg.replace('\'', "'\\''")))
+        }
     }
     text
 }

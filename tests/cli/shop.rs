@@ -26,7 +26,7 @@ impl Shop {
     pub fn with(change: impl FnOnce(&mut Settings)) -> Shop {
         let folder = TempDir::new().unwrap();
         support::copy_folder(&fixture().join("platform"), &folder.path().join("platform"));
-        for part in ["stdin", "env", "render", "live", "fail", "fail-once", "hang"] {
+        for part in ["stdin", "env", "apis", "render", "live", "fail", "fail-once", "hang"] {
             fs::create_dir_all(folder.path().join("fake").join(part)).unwrap();
         }
         put(&folder.path().join("fake/records"), "");

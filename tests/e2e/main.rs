@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod capabilities;
 mod failing;
 mod interrupted;
 mod oci;

@@ -124,6 +124,13 @@ const MEANINGS: &[Meaning] = &[
         help: "check the kubeconfig, the server's name and address, and the network, then try again",
     },
     Meaning {
+        says: "currently unable to handle the request",
+        means: "the API server, or one behind it, can't answer now",
+        code: Code::Cluster,
+        kind: Kind::Transient,
+        help: "see what `kubectl get apiservices` says is not available, then try again",
+    },
+    Meaning {
         says: "unreachable",
         means: "the API server does not answer",
         code: Code::Cluster,
