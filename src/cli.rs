@@ -51,6 +51,8 @@ enum Verb {
     Status(commands::status::Args),
     /// Compare the cluster with what the definition takes it for, or record what it offers
     Doctor(commands::doctor::Args),
+    /// Generate, edit and rotate the environment's secrets
+    Secrets(commands::secrets::Args),
     /// Print the version
     Version,
     /// Rewrite what helm rendered (helm calls this)
@@ -108,10 +110,14 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
     }
 }
 
-/// Runs a verb that waits for children or servers. An interrupt reaches children at once; then `apply` is waited for
-/// to its end, the others for a moment.
+/// Runs a verb that waits for children or servers. An interrupt reaches children at once; then `apply` and an editor are
+/// waited for to their end, the others for a moment.
 async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
-    let patient = matches!(verb, Verb::Apply(_));
+    let patient = match &verb {
+        Verb::Apply(_) => true,
+        Verb::Secrets(args) => args.is_interactive(),
+        _ => false,
+    };
     let work = async {
         match verb {
             Verb::Lock(args) => commands::lock::run(context, args).await,
@@ -122,6 +128,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,
             Verb::Doctor(args) => commands::doctor::run(context, args).await,
+            Verb::Secrets(args) => commands::secrets::run(context, args).await,
             Verb::Inspect(_) | Verb::Unpack(_) | Verb::Version | Verb::PostRender => Ok(0),
         }
     };

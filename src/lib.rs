@@ -9,7 +9,7 @@
 //! | 7 | [`ui`] | the only standard output and error; failures as people see them |
 //! | 6 | [`execute`] | the one loop that changes a cluster |
 //! | 5 | [`plan`] [`resolve`] | what is to be done · what the lock should say |
-//! | 4 | [`render`] [`supply`] [`bundle`] [`registry`] | values → helm → objects, images · locked bytes · the file · push |
+//! | 4 | [`secrets`] [`render`] [`supply`] [`bundle`] [`registry`] | tokens to secrets, masks · values → helm → objects, images · locked bytes · the file · push |
 //! | 3 | [`tools`] [`net`] | the only processes · the only sockets |
 //! | 2 | [`definition`] [`lock`] [`capabilities`] | environments, tiers, releases, values · `charts-lock.yaml` · what clusters offer |
 //! | 1 | [`object`] [`image`] [`layout`] | Kubernetes objects and the walk · references · OCI layout names |
@@ -48,6 +48,7 @@ pub mod plan;
 pub mod registry;
 pub mod render;
 pub mod resolve;
+pub mod secrets;
 pub mod supply;
 pub mod surroundings;
 pub mod tools;

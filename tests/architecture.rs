@@ -35,7 +35,7 @@ const ROOMS: [Room; 26] = [
     room(3, "tools", &[]),
     room(4, "bundle", &[]),
     room(4, "registry", &["bundle"]),
-    room(4, "render", &[]),
+    room(4, "render", &["secrets"]),
     room(4, "secrets", &[]),
     room(4, "supply", &["bundle"]),
     room(5, "diff", &[]),

@@ -9,13 +9,14 @@ use super::plan::{action, summary};
 use super::post_render::Task;
 use super::recover::{self, Recovery};
 use super::workspace::Workspace;
-use super::{Context, push};
+use super::{Context, push, reveal};
 use crate::bundle::ImageInfo;
 use crate::definition::Release;
 use crate::execute::{self, Event, Hands, Report, Work};
 use crate::files;
 use crate::plan::{self, Action, Plan, Step};
 use crate::render::{self, Rendered};
+use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::tools::{self, Helm, Kubectl};
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -117,6 +118,7 @@ async fn change(
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
     let releases: Vec<&Release> =
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
+    let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
     let rendered = installation.render(context, workspace, &releases).await?;
     push_images(context, workspace, installation, &releases).await?;
@@ -130,7 +132,7 @@ async fn change(
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, installation, plan, step, release, rendered, folder.path()).await?,
+            prepare(workspace, installation, plan, step, release, rendered, &revealed, folder.path()).await?,
         );
     }
     let namespaces = installation.definition.namespaces();
@@ -205,6 +207,7 @@ fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
     Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
 }
 
+#[allow(clippy::too_many_arguments)]
 async fn prepare(
     workspace: &Workspace,
     installation: &Installation,
@@ -212,6 +215,7 @@ async fn prepare(
     step: &Step,
     release: &Release,
     rendered: &Rendered,
+    revealed: &Revealed,
     folder: &Path,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
@@ -222,7 +226,9 @@ async fn prepare(
     let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches('.').to_owned();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
-        values: render::values_json(release),
+        values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
+            .into(),
+        secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
         labels: plan::labels(plan, step, &run),
         wait: release.wait,
         timeout: release.timeout,

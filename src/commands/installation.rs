@@ -58,11 +58,7 @@ impl Installation {
         let meant = |release: &&Release| selector.matches(&self.definition, release);
         let releases: Vec<&Release> = self.definition.releases.iter().filter(meant).collect();
         if releases.is_empty() && !selector.is_all() {
-            let known: Vec<&str> = self.definition.releases.iter().map(|release| release.name.as_str()).collect();
-            let failure = Failure::new(Code::Usage, Kind::Yours, "the selector matches no release");
-            let failure =
-                failure.help(format!("releases of {}: {}", self.definition.environment.name, known.join(", ")));
-            return Err(Failures::from(failure).exit(exit::NOTHING_SELECTED));
+            return Err(failure::nothing_selected(&self.definition));
         }
         releases.into_iter().map(|release| self.desired_release(workspace, release)).collect()
     }
@@ -71,6 +67,7 @@ impl Installation {
         let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
         let rewriting = &self.rewritings[&release.name];
         let environment = &self.definition.environment;
+        let (sealed, secrets) = plan::secrets(&self.definition, release);
         let inputs = plan::inputs(&Decisive {
             rewriter: REWRITER_VERSION,
             chart: locked.digest,
@@ -83,6 +80,8 @@ impl Installation {
             kube_version: &environment.kube_version,
             capabilities: self.capabilities.digest(),
             wait: release.wait,
+            sealed,
+            secrets,
         });
         Ok(Desired { release, version: locked.version.clone(), inputs })
     }

@@ -67,11 +67,13 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
 async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -> Result<Lock, Failures> {
     let Workspace { tree, lock: old, store, upstream, .. } = workspace;
     let all = Definition::environments(tree);
-    let definitions = all.iter().map(|name| Definition::load(tree, name)).collect::<Result<Vec<_>, _>>()?;
+    // The sops that puts secrets there has to be locked first.
+    let definitions =
+        all.iter().map(|name| Definition::load_without_secrets(tree, name)).collect::<Result<Vec<_>, _>>()?;
     let named: Vec<&Definition> = match &context.global.environment {
         None => definitions.iter().collect(),
         Some(name) => {
-            workspace.definition(context)?;
+            workspace.definition_without_secrets(context)?;
             definitions.iter().filter(|d| d.environment.name == *name).collect()
         }
     };

@@ -12,6 +12,8 @@ pub mod plan;
 pub mod post_render;
 pub mod push;
 pub mod recover;
+pub mod reveal;
+pub mod secrets;
 pub mod status;
 pub mod survey;
 pub mod template;

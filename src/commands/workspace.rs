@@ -13,8 +13,9 @@ use crate::lock::Lock;
 use crate::net::{Authority, Client, Mirrors, Settings};
 use crate::render::Renderer;
 use crate::resolve;
+use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
-use crate::tools::{Cluster, Helm, Kubectl};
+use crate::tools::{Cluster, Helm, Kubectl, Sops};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Definition, lock and where bytes come from.
@@ -71,22 +72,33 @@ impl Workspace {
     /// # Errors
     /// [`Failures`] when none is named or the definition is wrong.
     pub fn definition(&self, context: &Context) -> Result<Definition, Failures> {
+        Ok(Definition::load(&self.tree, self.environment(context)?)?)
+    }
+
+    /// The same before its secrets are all there: for the verbs that put them there.
+    ///
+    /// # Errors
+    /// As [`Workspace::definition`].
+    pub fn definition_without_secrets(&self, context: &Context) -> Result<Definition, Failures> {
+        Ok(Definition::load_without_secrets(&self.tree, self.environment(context)?)?)
+    }
+
+    fn environment<'s>(&'s self, context: &'s Context) -> Result<&'s str, Failures> {
         let bundled = self.bundle.as_ref().map(Bundle::environment);
-        let name = match (context.global.environment.as_deref(), bundled) {
+        match (context.global.environment.as_deref(), bundled) {
             (Some(name), Some(bundled)) if self.folder.is_none() && name != bundled => {
                 let failure =
                     Failure::new(Code::NotInBundle, Kind::Yours, format!("environment `{name}` is not in the bundle"));
-                return Err(Failures::from(failure.help(format!("the bundle is for `{bundled}`"))).exit(exit::REFUSED));
+                Err(Failures::from(failure.help(format!("the bundle is for `{bundled}`"))).exit(exit::REFUSED))
             }
-            (Some(name), _) => name,
-            (None, Some(bundled)) => bundled,
+            (Some(name), _) => Ok(name),
+            (None, Some(bundled)) => Ok(bundled),
             (None, None) => {
                 let known = Definition::environments(&self.tree).join(", ");
                 let failure = Failure::new(Code::Usage, Kind::Yours, "no environment was named");
-                return Err(Failures::from(failure.help(format!("name one with -e: {known}"))).exit(exit::USAGE));
+                Err(Failures::from(failure.help(format!("name one with -e: {known}"))).exit(exit::USAGE))
             }
-        };
-        Ok(Definition::load(&self.tree, name)?)
+        }
     }
 
     /// Where locked bytes come from.
@@ -170,6 +182,26 @@ impl Workspace {
         })
     }
 
+    /// The environment's sops.
+    ///
+    /// # Errors
+    /// [`Failures`] when the environment names none, or when it is not locked or can't be had.
+    pub async fn sops(&self, context: &Context, environment: &Environment) -> Result<Sops, Failures> {
+        check_sops(environment)?;
+        let program = self.supply().tool(&self.lock, environment, "sops", &context.surroundings.cache).await?;
+        Ok(Sops { program, variables: context.surroundings.variables.clone(), interrupt: context.interrupt.clone() })
+    }
+
+    /// All secrets of an environment in the clear.
+    ///
+    /// # Errors
+    /// [`Failures`] without sops or a key that fits.
+    pub async fn revealed(&self, context: &Context, definition: &Definition) -> Result<Revealed, Failures> {
+        let layers = Layers::read(&self.tree, &definition.environment.layers)?;
+        let sops = self.sops(context, &definition.environment).await?;
+        Ok(layers.reveal(&sops).await?)
+    }
+
     /// A client for the site's registry. No mirror ever stands in for it.
     ///
     /// # Errors
@@ -209,6 +241,19 @@ impl Kitchen {
     pub fn renderer<'a>(&'a self, definition: &'a Definition, capabilities: &'a Capabilities) -> Renderer<'a> {
         Renderer { helm: &self.helm, definition, capabilities, charts: &self.charts, scans: &self.scans }
     }
+}
+
+/// The oldest sops that takes a value and a file on its standard input.
+const MIN_SOPS: semver::Version = semver::Version::new(3, 11, 0);
+
+fn check_sops(environment: &Environment) -> Result<(), Failures> {
+    let title = match environment.tools.0.get("sops") {
+        None => format!("environment {} has secrets, and names no sops in `tools`", environment.name),
+        Some(version) if semver::Version::parse(version).is_ok_and(|version| version >= MIN_SOPS) => return Ok(()),
+        Some(version) => format!("sops {version} is too old or no version"),
+    };
+    let help = format!("name {MIN_SOPS} or newer as `sops` in `tools` of environment.yaml, and run `platctl lock`");
+    Err(Failure::new(Code::Definition, Kind::Yours, title).help(help).into())
 }
 
 /// The context to use; the environment's guard and the flag must agree.

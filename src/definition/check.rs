@@ -5,8 +5,20 @@ use std::collections::BTreeMap;
 
 use super::desired::Placed;
 use super::tier::TierFile;
-use super::{Environment, Release, Tree};
-use crate::yaml::{Problem, Sources};
+use super::{Declarations, Environment, Release, Sealed, Tree, generate};
+use crate::yaml::{Problem, Sources, Span, nearest};
+
+/// Keeps what was found and files what was wrong.
+pub(super) fn collect<T>(results: Vec<Result<T, Problem>>, problems: &mut Vec<Problem>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for result in results {
+        match result {
+            Ok(found) => kept.push(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    kept
+}
 
 /// Release names are unique across tiers, and what the environment switches exists.
 pub(super) fn names(
@@ -89,6 +101,61 @@ pub(super) fn namespaces(releases: &[Placed], tiers: &[(String, TierFile)], prob
                 );
             }
         }
+    }
+}
+
+/// Two releases of a namespace make no Secret of the same name; the registry's, which all make, is the same for all.
+pub(super) fn secret_objects(sources: &Sources, releases: &[Placed], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<(&str, &str), (&str, Span)> = BTreeMap::new();
+    for (release, _) in releases {
+        for secret in &release.secrets {
+            let (first, span) = *seen.entry((&release.namespace, &secret.name)).or_insert((&release.name, secret.span));
+            if first != release.name && span != secret.span {
+                let message = format!("{first} makes the Secret `{}` in {} too", secret.name, release.namespace);
+                problems.push(
+                    Problem::new(message)
+                        .at(sources, secret.span)
+                        .note("the other one", sources, span)
+                        .help("rename one of them"),
+                );
+            }
+        }
+    }
+}
+
+/// Every secret that is asked for is in secrets.yaml, or will be generated.
+pub(super) fn secret_names(
+    sources: &Sources,
+    asked: &[(String, Span)],
+    sealed: &Sealed,
+    generated: &Declarations,
+    problems: &mut Vec<Problem>,
+) {
+    let needed = generated.values().filter_map(|d| Some((d.generate.needs()?, d.span)));
+    let needed = needed.filter(|(name, _)| !generated.get(*name).is_some_and(|d| d.generate.has_parts()));
+    let authority = |name: &str| sealed.contains_key(&format!("{name}.cert"));
+    let needed = needed.filter(|(name, _)| !authority(name)).map(|(name, span)| (name.to_owned(), span));
+    for (name, span) in asked.iter().cloned().chain(needed) {
+        if sealed.contains_key(&name) || generate::covers(generated, &name) {
+            continue;
+        }
+        let below = format!("{name}.");
+        let parts = sealed.keys().any(|known| known.starts_with(&below))
+            || generated.get(&name).is_some_and(|declared| declared.generate.has_parts());
+        let known: Vec<&str> = sealed.keys().map(String::as_str).chain(generated.keys().map(String::as_str)).collect();
+        let (message, help) = match nearest(&name, &known) {
+            _ if parts => (
+                format!("secret `{name}` is a map, and here one text of it is meant"),
+                format!("name the text, such as `{name}.cert`, or write `part: cert` beside `ref`"),
+            ),
+            Some(near) => (format!("no secret `{name}`"), format!("did you mean `{near}`?")),
+            None => (
+                format!("no secret `{name}`"),
+                "put it into secrets.yaml (`platctl secrets edit`), or declare in a release.yaml how it is generated"
+                    .to_owned(),
+            ),
+        };
+        problems.push(Problem::new(message).at(sources, span).help(help));
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tera::Context;
 
 use super::ClusterNode;
+use super::asked::Asked;
 use super::release::wildcard;
 use super::template::Evaluator;
 use crate::image::Reference;
@@ -69,7 +70,7 @@ impl ComputedImages {
         if nodes.is_empty() {
             return Err(format!("{} computes it from nodes, and environment.yaml has no `nodes`", self.declared_at));
         }
-        let mut evaluator = Evaluator::new();
+        let mut evaluator = Evaluator::new(&Asked::default());
         let mut found = BTreeSet::new();
         for node in nodes {
             let mut context = Context::new();

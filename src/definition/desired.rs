@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tera::Context;
 
+use super::asked::Asked;
 use super::environment::{self, read_optional};
 use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
-use super::{ChartSource, ComputedImages, Environment, IgnoredImage, Invalid, Tree, check, merge};
+use super::{
+    ChartSource, ComputedImages, Declarations, Environment, IgnoredImage, Invalid, KubernetesSecret, Sealed, SecretUse,
+    Tree, check, merge, sealed, secrets_of,
+};
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
 
@@ -24,6 +28,10 @@ pub struct Definition {
     pub tiers: Vec<Tier>,
     /// Releases that are switched on, by tier and name.
     pub releases: Vec<Release>,
+    /// What is to be generated where secrets.yaml lacks it.
+    pub generated: Declarations,
+    /// Names in secrets.yaml with their ciphertexts.
+    pub sealed: Sealed,
     /// The texts that nodes point into.
     pub sources: Sources,
 }
@@ -58,6 +66,10 @@ pub struct Release {
     pub timeout: Duration,
     /// The values the chart is given.
     pub values: Node,
+    /// The secrets that its values ask for.
+    pub value_secrets: Vec<SecretUse>,
+    /// Kubernetes Secrets that are made before it.
+    pub secrets: Vec<KubernetesSecret>,
     /// Images that no rendered object shows.
     pub extra_images: Vec<Reference>,
     /// Images that are left out on purpose.
@@ -72,11 +84,33 @@ impl Definition {
     /// # Errors
     /// [`Invalid`] with every problem that could be found.
     pub fn load(tree: &Tree, environment: &str) -> Result<Definition, Invalid> {
+        Definition::read(tree, environment, true)
+    }
+
+    /// The same, while names that releases ask for may be in no secrets.yaml: before they are put there.
+    ///
+    /// # Errors
+    /// As [`Definition::load`].
+    pub fn load_without_secrets(tree: &Tree, environment: &str) -> Result<Definition, Invalid> {
+        Definition::read(tree, environment, false)
+    }
+
+    fn read(tree: &Tree, environment: &str, secrets: bool) -> Result<Definition, Invalid> {
         let mut sources = Sources::default();
-        let (environment, values) = environment::load(tree, &mut sources, environment)?;
+        let asked = Asked::default();
+        let (environment, values) = environment::load(tree, &mut sources, environment, &asked)?;
+        let sealed = sealed::load(tree, &mut sources, &environment.layers)?;
         let mut problems = Vec::new();
-        let tiers = collect(load_tiers(tree, &mut sources), &mut problems);
-        let mut loaded = Loader { tree, environment: &environment, values: &values, evaluator: Evaluator::new() };
+        let tiers = check::collect(tier::load(tree, &mut sources), &mut problems);
+        let mut loaded = Loader {
+            tree,
+            environment: &environment,
+            values: &values,
+            evaluator: Evaluator::new(&asked),
+            asked: &asked,
+            sealed: &sealed,
+            generated: Declarations::new(),
+        };
         let mut releases = Vec::new();
         for (index, (name, tier)) in tiers.iter().enumerate() {
             for release in tree.folders(&format!("templates/{name}")) {
@@ -90,15 +124,20 @@ impl Definition {
                 }
             }
         }
+        let generated = loaded.generated;
         check::names(tree, &sources, &environment, &tiers, &mut problems);
         check::needs(tree, &sources, &environment, &releases, &tiers, &mut problems);
         check::namespaces(&releases, &tiers, &mut problems);
+        check::secret_objects(&sources, &releases, &mut problems);
+        if secrets && problems.is_empty() {
+            check::secret_names(&sources, &asked.names(), &sealed, &generated, &mut problems);
+        }
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
         let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
         let releases = releases.into_iter().map(|(release, _)| release).collect();
-        Ok(Definition { environment, values, tiers, releases, sources })
+        Ok(Definition { environment, values, tiers, releases, generated, sealed, sources })
     }
 
     /// The names of all environments of a tree that can be installed; abstract ones are left out.
@@ -129,43 +168,14 @@ fn on(environment: &Environment, release: &str) -> bool {
     environment.releases.get(release).is_none_or(|(on, _)| *on)
 }
 
-/// Keeps what was found and files what was wrong.
-fn collect<T>(results: Vec<Result<T, Problem>>, problems: &mut Vec<Problem>) -> Vec<T> {
-    let mut kept = Vec::new();
-    for result in results {
-        match result {
-            Ok(found) => kept.push(found),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    kept
-}
-
-/// Tiers by order, then by name.
-fn load_tiers(tree: &Tree, sources: &mut Sources) -> Vec<Result<(String, TierFile), Problem>> {
-    let mut tiers: Vec<_> = tree
-        .folders("templates")
-        .into_iter()
-        .map(|name| {
-            let path = format!("templates/{name}/tier.yaml");
-            let node = read_optional(tree, sources, &path)?.ok_or_else(|| {
-                Problem::in_file(&path, "no such file: every folder of `templates` is a tier")
-                    .help("write apiVersion and `order` there, or move the folder away")
-            })?;
-            Ok((name, tier::typed(sources, &node)?))
-        })
-        .collect();
-    tiers.sort_by_key(|tier: &Result<(String, TierFile), Problem>| {
-        tier.as_ref().map_or((i64::MIN, String::new()), |(name, tier)| (tier.order, name.clone()))
-    });
-    tiers
-}
-
-struct Loader<'a> {
+pub(super) struct Loader<'a> {
     tree: &'a Tree,
-    environment: &'a Environment,
+    pub environment: &'a Environment,
     values: &'a Node,
-    evaluator: Evaluator,
+    pub evaluator: Evaluator,
+    pub asked: &'a Asked,
+    pub sealed: &'a Sealed,
+    pub generated: Declarations,
 }
 
 /// A release with the places of its needs.
@@ -193,8 +203,12 @@ impl Loader<'_> {
             ));
         }
         let values = self.values(sources, folder, name, &file)?;
-        let ReleaseFile { chart, namespace, needs, wait, timeout, extra_images, ignored_images, computed_images } =
-            file;
+        let value_secrets = self.asked.uses(sources, &values)?;
+        let context = self.context(name, &file);
+        let secrets = secrets_of::secrets(self, sources, &file, &context)?;
+        let ReleaseFile {
+            chart, namespace, needs, wait, timeout, extra_images, ignored_images, computed_images, ..
+        } = file;
         let release = Release {
             name: name.to_owned(),
             tier,
@@ -205,6 +219,8 @@ impl Loader<'_> {
             wait,
             timeout: timeout.or(tier_file.timeout).unwrap_or(self.environment.timeouts.release),
             values,
+            value_secrets,
+            secrets,
             extra_images,
             ignored_images,
             computed_images,
@@ -216,10 +232,7 @@ impl Loader<'_> {
     fn values(&mut self, sources: &mut Sources, folder: &str, name: &str, file: &ReleaseFile) -> Result<Node, Problem> {
         let own = read_optional(self.tree, sources, &format!("{folder}/values.yaml"))?;
         let own = own.unwrap_or(Node::new(Value::Map(Map::default()), Span::default()));
-        let mut context = Context::new();
-        context.insert("values", &self.values.to_json());
-        context.insert("environment", &serde_json::json!({ "name": self.environment.name }));
-        context.insert("release", &serde_json::json!({ "name": name, "namespace": file.namespace }));
+        let context = self.context(name, file);
         let mut values = self.evaluator.tree(sources, &own, &context)?;
         for layer in &self.environment.layers {
             let path = format!("environments/{layer}/releases/{name}.yaml");
@@ -228,6 +241,15 @@ impl Loader<'_> {
             }
         }
         Ok(values)
+    }
+
+    /// The names that templates have at hand.
+    fn context(&self, name: &str, file: &ReleaseFile) -> Context {
+        let mut context = Context::new();
+        context.insert("values", &self.values.to_json());
+        context.insert("environment", &serde_json::json!({ "name": self.environment.name }));
+        context.insert("release", &serde_json::json!({ "name": name, "namespace": file.namespace }));
+        context
     }
 }
 

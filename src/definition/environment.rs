@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Asked;
 use super::release::dns_label;
 use super::{API_VERSION, Tree, duration, environment_file, interpolate, merge};
 use crate::image::{Platform, Site};
@@ -63,6 +64,8 @@ pub struct Registry {
     pub plain_http: bool,
     /// Certificate authority, PEM.
     pub ca: Option<Vec<u8>>,
+    /// The secret that nodes pull images with; a Kubernetes Secret of its name is made in every namespace.
+    pub pull_secret: Option<(String, Span)>,
 }
 
 /// How the site's registry is used.
@@ -108,7 +111,12 @@ pub struct Timeouts {
 const MAX_LAYERS: usize = 16;
 
 /// An environment with its values.
-pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str) -> Result<(Environment, Node), Problem> {
+pub(super) fn load(
+    tree: &Tree,
+    sources: &mut Sources,
+    name: &str,
+    asked: &Asked,
+) -> Result<(Environment, Node), Problem> {
     if !dns_label(name, 63) {
         let problem = Problem::new(format!("`{name}` is no legal environment name"));
         return Err(problem.help("use at most 63 lowercase letters, digits and dashes: it becomes a label"));
@@ -127,7 +135,7 @@ pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str) -> Result<(En
         merge::merge(&mut declared, environment);
     }
     let environment = environment_file::typed(tree, sources, name, names, &declared)?;
-    let values = interpolate::resolve(sources, values, name)?;
+    let values = interpolate::resolve(sources, values, name, asked)?;
     Ok((environment, values))
 }
 
@@ -238,7 +246,7 @@ mod tests {
         for (path, text) in files {
             tree.insert(format!("environments/{path}"), *text);
         }
-        load(&tree, &mut Sources::default(), name)
+        load(&tree, &mut Sources::default(), name, &Asked::default())
     }
 
     #[test]

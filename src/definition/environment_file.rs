@@ -132,8 +132,21 @@ fn registry(
         }
     };
     let plain_http = fields.boolean("plainHTTP")?.unwrap_or(false);
+    let pull_secret = pull_secret(&mut fields)?;
     fields.finish()?;
-    Ok(Some(Registry { site: Site { address, prefix }, mode: RegistryMode::Rewrite, plain_http, ca }))
+    Ok(Some(Registry { site: Site { address, prefix }, mode: RegistryMode::Rewrite, plain_http, ca, pull_secret }))
+}
+
+/// It becomes a Kubernetes Secret of the same name.
+fn pull_secret(fields: &mut Fields) -> Result<Option<(String, Span)>, Problem> {
+    let Some(node) = fields.get("pullSecret") else { return Ok(None) };
+    let name = fields.text(node, "pullSecret")?;
+    if !dns_label(name, 253) {
+        let problem = fields.problem(format!("`{name}` is no legal name of a Secret"), node.span);
+        return Err(problem
+            .help("use lowercase letters, digits and dashes: it names a key of secrets.yaml and a Kubernetes Secret"));
+    }
+    Ok(Some((name.to_owned(), node.span)))
 }
 
 fn platforms(fields: &mut Fields) -> Result<Vec<Platform>, Problem> {

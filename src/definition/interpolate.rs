@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tera::Context;
 
+use super::asked::Asked;
 use super::template::{Evaluator, is_template};
 use crate::yaml::{Node, Problem, Sources, Span, Value};
 
@@ -12,13 +13,13 @@ use crate::yaml::{Node, Problem, Sources, Span, Value};
 type Path = Vec<String>;
 
 /// Resolves every template among the values.
-pub(super) fn resolve(sources: &Sources, mut values: Node, environment: &str) -> Result<Node, Problem> {
+pub(super) fn resolve(sources: &Sources, mut values: Node, environment: &str, asked: &Asked) -> Result<Node, Problem> {
     let mut leaves = BTreeMap::new();
     collect(&values, &mut Vec::new(), &mut leaves);
     if leaves.is_empty() {
         return Ok(values);
     }
-    let mut evaluator = Evaluator::new();
+    let mut evaluator = Evaluator::new(asked);
     for path in order(sources, &leaves)? {
         let (text, span) = &leaves[&path];
         let mut context = Context::new();
@@ -169,7 +170,7 @@ mod tests {
         let mut sources = Sources::default();
         let id = sources.add("values.yaml", text);
         let node = sources.read(id)?;
-        resolve(&sources, node, "prod").map(|n| n.to_json())
+        resolve(&sources, node, "prod", &Asked::default()).map(|n| n.to_json())
     }
 
     #[test]

@@ -2,28 +2,39 @@
 //! together into a list of desired releases. Pure: must not touch disk (but for [`Tree::read`]), network or
 //! cluster, and renders no chart.
 
+mod asked;
 mod check;
 mod computed;
+mod declared_secret;
 mod desired;
 mod duration;
 mod environment;
 mod environment_file;
+mod generate;
 mod interpolate;
 mod merge;
 mod pack;
+mod pull_secret;
 mod release;
+mod sealed;
+mod secrets_of;
 mod template;
 mod tier;
+mod token;
 mod tree;
 
-use crate::yaml::Problem;
+use crate::yaml::{Node, Problem};
 
 pub use computed::ComputedImages;
+pub use declared_secret::KubernetesSecret;
 pub use desired::{Definition, Release, Tier};
 pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
+pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
 pub use pack::{OwnChart, chart_yaml};
 pub use release::{ChartSource, IgnoredImage};
-pub use tree::{LOCK_PATH, Tree, TreeError};
+pub use sealed::Sealed;
+pub use token::{Encoding, SecretUse, replace_tokens, tokens};
+pub use tree::{LOCK_PATH, RULES_PATH, Tree, TreeError};
 
 /// The version every file of the definition carries.
 pub const API_VERSION: &str = "platctl.dev/v1";
@@ -34,6 +45,14 @@ pub const API_VERSION: &str = "platctl.dev/v1";
 pub struct Invalid {
     /// At least one.
     pub problems: Vec<Problem>,
+}
+
+/// Lays maps over each other by the one merge rule, the first at the bottom; none, when there are none.
+pub fn layered(layers: impl IntoIterator<Item = Node>) -> Option<Node> {
+    layers.into_iter().reduce(|mut base, over| {
+        merge::merge(&mut base, over);
+        base
+    })
 }
 
 impl From<Problem> for Invalid {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ComputedImages;
+use super::declared_secret::{self, DeclaredSecret};
 use super::environment::{check_api_version, duration_field};
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
@@ -46,6 +47,7 @@ pub(super) struct ReleaseFile {
     pub extra_images: Vec<Reference>,
     pub ignored_images: Vec<IgnoredImage>,
     pub computed_images: Vec<ComputedImages>,
+    pub secrets: Vec<DeclaredSecret>,
 }
 
 impl IgnoredImage {
@@ -81,6 +83,7 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         extra_images: Vec::new(),
         ignored_images: Vec::new(),
         computed_images: Vec::new(),
+        secrets: declared_secret::typed(sources, fields.list("secrets")?)?,
     };
     if let Some(node) = fields.get("images") {
         images(sources, node, &mut release)?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tera::value::ValueKind;
 use tera::{Context, ErrorKind, Kwargs, State, Tera, TeraResult};
 
+use super::asked::{self, Asked};
 use crate::yaml::{Entry, Map, Node, Problem, Sources, Span, Value};
 
 /// The filter that hands an expression's value out with its type; not for use in files.
@@ -19,6 +20,7 @@ const MAX_OUTPUT: usize = 1024 * 1024;
 pub(super) struct Evaluator {
     tera: Tera,
     captured: Arc<Mutex<Option<tera::Value>>>,
+    asked: Asked,
 }
 
 /// Whether a text has anything to evaluate.
@@ -27,7 +29,7 @@ pub(super) fn is_template(text: &str) -> bool {
 }
 
 impl Evaluator {
-    pub(super) fn new() -> Evaluator {
+    pub(super) fn new(asked: &Asked) -> Evaluator {
         let captured = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&captured);
         let mut tera = Tera::new();
@@ -38,7 +40,8 @@ impl Evaluator {
             *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
             Ok(String::new())
         });
-        Evaluator { tera, captured }
+        asked.register(&mut tera);
+        Evaluator { tera, captured, asked: asked.clone() }
     }
 
     /// Evaluates every leaf of a tree.
@@ -80,6 +83,8 @@ impl Evaluator {
         context: &Context,
     ) -> Result<Option<Node>, Problem> {
         let problem = |message: String| Problem::new(message).at(sources, span);
+        let text = &asked::named(text);
+        self.asked.begin();
         let value = match whole_expression(text) {
             Some(expression) => {
                 let wrapped = format!("{{{{ ({expression}) | {CAPTURE} }}}}");
@@ -95,6 +100,7 @@ impl Evaluator {
                 Some(Node::new(Value::String(rendered), span))
             }
         };
+        self.asked.end(sources, span, value.as_ref())?;
         match &value {
             Some(Node { value: Value::String(text), .. }) if text.len() > MAX_OUTPUT => {
                 Err(problem(format!("the template gives {} bytes, more than {MAX_OUTPUT}", text.len())))
@@ -188,7 +194,7 @@ mod tests {
         });
         let mut context = Context::new();
         context.insert("values", &values);
-        Evaluator::new().tree(&sources, &node, &context).map(|n| n.to_json())
+        Evaluator::new(&Asked::default()).tree(&sources, &node, &context).map(|n| n.to_json())
     }
 
     #[test]

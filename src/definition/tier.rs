@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::environment::{check_api_version, duration_field};
+use super::Tree;
+use super::environment::{check_api_version, duration_field, read_optional};
 use crate::yaml::{Fields, Node, Problem, Sources};
 
 /// A tier as its file declares it.
@@ -30,4 +31,24 @@ pub(super) fn typed(sources: &Sources, node: &Node) -> Result<TierFile, Problem>
     }
     fields.finish()?;
     Ok(TierFile { order, gate, timeout, namespace_labels })
+}
+
+/// Tiers by order, then by name.
+pub(super) fn load(tree: &Tree, sources: &mut Sources) -> Vec<Result<(String, TierFile), Problem>> {
+    let mut tiers: Vec<_> = tree
+        .folders("templates")
+        .into_iter()
+        .map(|name| {
+            let path = format!("templates/{name}/tier.yaml");
+            let node = read_optional(tree, sources, &path)?.ok_or_else(|| {
+                Problem::in_file(&path, "no such file: every folder of `templates` is a tier")
+                    .help("write apiVersion and `order` there, or move the folder away")
+            })?;
+            Ok((name, typed(sources, &node)?))
+        })
+        .collect();
+    tiers.sort_by_key(|tier: &Result<(String, TierFile), Problem>| {
+        tier.as_ref().map_or((i64::MIN, String::new()), |(name, tier)| (tier.order, name.clone()))
+    });
+    tiers
 }

@@ -45,9 +45,11 @@ impl Tree {
             return Err(TreeError::NoDefinition(root.display().to_string()));
         }
         let mut tree = Tree::default();
-        let lock = root.join(LOCK_PATH);
-        if lock.is_file() {
-            tree.0.insert(LOCK_PATH.to_owned(), files::read(&lock)?);
+        for path in [LOCK_PATH, RULES_PATH] {
+            let file = root.join(path);
+            if file.is_file() {
+                tree.insert_checked(path.to_owned(), files::read(&file)?)?;
+            }
         }
         for top in ["environments", "templates"] {
             tree.read_folder(root, top)?;
@@ -179,11 +181,15 @@ impl Tree {
 /// Where the lock lies in a definition.
 pub const LOCK_PATH: &str = "charts-lock.yaml";
 
+/// Where sops' rules for new files lie: they name the keys that may decrypt, which are public, and the site needs them
+/// to set its own secrets.
+pub const RULES_PATH: &str = ".sops.yaml";
+
 /// The allow-list: what belongs to a definition. Everything else in the folders is left alone and never bundled.
 fn wanted(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        ["charts-lock.yaml"] | ["templates", "values.schema.json"] | ["templates", _, "tier.yaml"] => true,
+        [LOCK_PATH | RULES_PATH] | ["templates", "values.schema.json"] | ["templates", _, "tier.yaml"] => true,
         ["environments", _, file] => {
             matches!(*file, "environment.yaml" | "values.yaml" | "secrets.yaml" | "capabilities.yaml")
                 || file.ends_with(".pem")
@@ -243,13 +249,15 @@ mod tests {
     #[test]
     fn only_files_on_the_list_are_read() {
         let dir = tempfile::tempdir().unwrap();
-        for path in ["environments/prod/values.yaml", "environments/prod/notes.txt", "environments/prod/.swp"] {
+        for path in
+            ["environments/prod/values.yaml", "environments/prod/notes.txt", "environments/prod/.swp", ".sops.yaml"]
+        {
             let path = dir.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
         let tree = Tree::read(dir.path()).unwrap();
-        assert_eq!(tree.iter().map(|(p, _)| p).collect::<Vec<_>>(), ["environments/prod/values.yaml"]);
+        assert_eq!(tree.iter().map(|(p, _)| p).collect::<Vec<_>>(), [".sops.yaml", "environments/prod/values.yaml"]);
         assert!(matches!(Tree::read(Path::new("/nonexistent")), Err(TreeError::NoDefinition(_))));
     }
 }

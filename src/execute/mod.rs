@@ -10,19 +10,22 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use zeroize::Zeroizing;
 
 use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use release::{Cause, ReleaseError};
 
-/// What is needed to do one release's step.
-#[derive(Debug, Clone)]
+/// What is needed to do one release's step. It can't be printed: secrets are in it.
+#[derive(Clone)]
 pub struct Work {
     /// The chart's archive.
     pub chart: PathBuf,
-    /// The values, as JSON.
-    pub values: Vec<u8>,
+    /// The values, as JSON, with secrets in the clear: for helm's standard input alone.
+    pub values: Zeroizing<Vec<u8>>,
+    /// Its Kubernetes Secrets, in the clear too: for kubectl's standard input alone.
+    pub secrets: Option<Zeroizing<String>>,
     /// Labels of helm's record.
     pub labels: Vec<(String, String)>,
     /// Wait until it is ready.

@@ -29,6 +29,9 @@ pub enum Cause {
     /// The namespaces of the releases could not be made.
     #[error("they can't be made")]
     Namespaces(#[source] CallError),
+    /// The Kubernetes Secrets could not be applied.
+    #[error("cannot apply its Secrets")]
+    Secrets(#[source] CallError),
     /// The resource definitions could not be applied.
     #[error("cannot apply its custom resource definitions")]
     Crds(#[source] CallError),
@@ -66,15 +69,7 @@ pub(super) async fn ensure_namespaces(
 
 /// Does one release's step.
 pub(super) async fn apply(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
-    let result = match &work.crds {
-        Some((names, text)) => apply_crds(hands.kubectl, names, text).await.map_err(Cause::Crds),
-        None => Ok(()),
-    };
-    let result = match result {
-        Ok(()) => upgrade(step, work, hands).await,
-        Err(cause) => Err(cause),
-    };
-    match result {
+    match steps(step, work, hands).await {
         Ok(()) => Ok(()),
         Err(cause) => Err(ReleaseError {
             observed: observed(&cause, step, hands.kubectl).await,
@@ -83,6 +78,16 @@ pub(super) async fn apply(step: &Step, work: &Work, hands: Hands<'_>) -> Result<
             cause,
         }),
     }
+}
+
+async fn steps(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+    if let Some(secrets) = &work.secrets {
+        hands.kubectl.apply(secrets, false).await.map_err(Cause::Secrets)?;
+    }
+    if let Some((names, text)) = &work.crds {
+        apply_crds(hands.kubectl, names, text).await.map_err(Cause::Crds)?;
+    }
+    upgrade(step, work, hands).await
 }
 
 async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
@@ -103,9 +108,12 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
     })
 }
 
-/// What the post-renderer refused. helm itself only says that a plugin failed.
+/// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
+/// it: a chart may have put a secret where an image should be.
 fn refused(work: &Work) -> Option<Vec<Violation>> {
-    serde_json::from_slice(&fs::read(&work.findings).ok()?).ok()
+    let findings = fs::read(&work.findings).ok()?;
+    let _ = fs::remove_file(&work.findings);
+    serde_json::from_slice(&findings).ok()
 }
 
 /// Applies definitions on the server and waits until they are served. Fields are taken over only from helm, which

@@ -1,6 +1,7 @@
 //! Files on disk: reading with the path in every error, atomic writing, private folders, and the
 //! content-addressed store. Must not know what the files mean.
 
+mod beside;
 mod store;
 
 use std::fs::{self, File, OpenOptions};
@@ -9,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use beside::Beside;
 pub use store::{Store, StoreError};
 
 /// Something the file system refused: what was being done, to which path, and why.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::definition::{Definition, KubernetesSecret, Release};
 use crate::digest::Digest;
 
 /// Everything that decides a release.
@@ -31,6 +32,26 @@ pub struct Decisive<'a> {
     pub capabilities: Digest,
     /// Whether helm waits.
     pub wait: bool,
+    /// Ciphertexts of the secrets it asks for, by name; those that are still to be generated are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sealed: BTreeMap<&'a str, &'a str>,
+    /// Kubernetes Secrets made before it, with tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<serde_json::Value>,
+}
+
+/// What a definition says of a release's secrets, without any key: ciphertexts, and the Secrets to be made.
+pub fn secrets<'a>(
+    definition: &'a Definition,
+    release: &'a Release,
+) -> (BTreeMap<&'a str, &'a str>, Vec<serde_json::Value>) {
+    let sealed = |name: &'a str| Some((name, definition.sealed.get(name)?.as_str()));
+    let names = release.secret_uses().map(|used| used.name.as_str());
+    let objects = release.secrets.iter().map(|secret| {
+        let KubernetesSecret { name, kind, labels, data, .. } = secret;
+        serde_json::json!({"name": name, "type": kind, "labels": labels, "data": data})
+    });
+    (names.filter_map(sealed).collect(), objects.collect())
 }
 
 /// The first 40 hex digits of the hash: a label's value may have 63 characters.
@@ -72,6 +93,7 @@ fn canonical(value: &serde_json::Value, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::Tree;
 
     fn of(values: &serde_json::Value, wait: bool) -> String {
         with(values, wait, "v1")
@@ -90,7 +112,57 @@ mod tests {
             kube_version: "1.34.4",
             capabilities: Digest::of(capabilities),
             wait,
+            sealed: BTreeMap::new(),
+            secrets: Vec::new(),
         })
+    }
+
+    /// The hashes of three releases: two that use `a` or `b` in values or a Secret, and one that uses none.
+    fn of_releases(a: &str, b: &str) -> Vec<String> {
+        let mut tree = Tree::default();
+        let environment =
+            "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n";
+        tree.insert("environments/prod/environment.yaml", environment);
+        tree.insert("templates/apps/tier.yaml", "apiVersion: platctl.dev/v1\norder: 1\n");
+        let file = format!("a: \"ENC[AES256_GCM,data:{a}]\"\nb: \"ENC[AES256_GCM,data:{b}]\"\nsops: {{mac: m}}\n");
+        tree.insert("environments/prod/secrets.yaml", file);
+        let release = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: ns\n";
+        let object = "secrets: [{name: s, data: {k: {ref: b}}}]\n";
+        for (name, secrets, values) in [("x", "", "p: \"{{ secret('a') }}\"\n"), ("y", object, ""), ("z", "", "")] {
+            tree.insert(format!("templates/apps/{name}/release.yaml"), format!("{release}{secrets}"));
+            tree.insert(format!("templates/apps/{name}/values.yaml"), values);
+        }
+        let definition = Definition::load(&tree, "prod").unwrap();
+        let hash = |release: &Release| {
+            let (sealed, secrets) = secrets(&definition, release);
+            inputs(&Decisive {
+                rewriter: 1,
+                chart: Digest::of("c"),
+                values: &release.values.to_json(),
+                namespace: "n",
+                namespace_labels: &BTreeMap::new(),
+                images: &BTreeMap::new(),
+                declared: Vec::new(),
+                registry: None,
+                kube_version: "1.34.4",
+                capabilities: Digest::of("c"),
+                wait: true,
+                sealed,
+                secrets,
+            })
+        };
+        definition.releases.iter().map(hash).collect()
+    }
+
+    #[test]
+    fn a_rotated_secret_changes_exactly_the_releases_that_use_it() {
+        let before = of_releases("1", "2");
+        for (after, changed) in
+            [(of_releases("9", "2"), [true, false, false]), (of_releases("1", "9"), [false, true, false])]
+        {
+            let differs: Vec<bool> = before.iter().zip(&after).map(|(a, b)| a != b).collect();
+            assert_eq!(differs, changed);
+        }
     }
 
     #[test]

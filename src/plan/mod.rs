@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::definition::{Definition, Release};
 use crate::lock::Lock;
 
-pub use inputs::{Decisive, inputs};
+pub use inputs::{Decisive, inputs, secrets};
 pub use observe::{Observation, Observed};
 pub use select::{InvalidSelector, Selector};
 
@@ -26,6 +26,8 @@ pub mod label {
     pub const RUN: &str = "platctl.dev/run";
     /// Hash of everything that decides it.
     pub const INPUTS: &str = "platctl.dev/inputs";
+    /// The release that an object of ours is made for.
+    pub const RELEASE: &str = "platctl.dev/release";
     /// Version of its chart.
     pub const CHART_VERSION: &str = "platctl.dev/chart-version";
 }
@@ -233,6 +235,18 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     ]
     .into();
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
+/// again must be equal.
+pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
+    let labels = [
+        (label::PLATFORM, &plan.platform),
+        (label::ENVIRONMENT, &plan.environment),
+        (label::RELEASE, &step.release),
+        ("app.kubernetes.io/managed-by", &"platctl".to_owned()),
+    ];
+    labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
 }
 
 /// The images a release is given, with the digest its pods get.

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::capabilities::Capabilities;
-use crate::definition::{ChartSource, Definition, Release};
+use crate::definition::{ChartSource, Definition, Release, SecretUse};
 use crate::object::{InvalidObject, Object, Stream};
+use crate::secrets;
 use crate::tools::{CallError, Helm, TemplateRequest};
 use offer::Offer;
 
@@ -54,6 +55,14 @@ pub enum RenderError {
         /// Which document.
         #[source]
         source: InvalidObject,
+    },
+    /// Secrets that its values ask for are not in what it renders.
+    #[error("{release}: secrets that its values ask for don't come out of the chart")]
+    Lost {
+        /// The release.
+        release: String,
+        /// Where they are asked for.
+        uses: Vec<SecretUse>,
     },
 }
 
@@ -99,7 +108,10 @@ impl Renderer<'_> {
         let second = |release: &&&Release| !rendered.contains_key(release.name.as_str()) || asks_anew(&release.name);
         let second: Vec<&Release> = releases.iter().filter(second).copied().collect();
         rendered.extend(self.pass(second.into_iter(), &Offer::new(&offer)).await?);
-        Ok(releases.iter().filter_map(|release| rendered.remove(release.name.as_str())).collect())
+        let rendered: Vec<Rendered> =
+            releases.iter().filter_map(|release| rendered.remove(release.name.as_str())).collect();
+        releases.iter().zip(&rendered).try_for_each(|(release, rendered)| check_secrets(release, rendered))?;
+        Ok(rendered)
     }
 
     /// The resource definitions that the platform itself brings, as charts ask for them.
@@ -134,7 +146,7 @@ impl Renderer<'_> {
     }
 
     async fn one(&self, release: &Release, offer: &Offer) -> Result<Rendered, RenderError> {
-        let values = values_json(release);
+        let values = values_json(&secrets::offline(release.values.to_json(), &release.value_secrets));
         let request = TemplateRequest {
             release: &release.name,
             namespace: &release.namespace,
@@ -151,9 +163,26 @@ impl Renderer<'_> {
     }
 }
 
-/// A release's values as helm is given them.
-pub fn values_json(release: &Release) -> Vec<u8> {
-    release.values.to_json().to_string().into_bytes()
+/// Every secret that values ask for came out.
+fn check_secrets(release: &Release, rendered: &Rendered) -> Result<(), RenderError> {
+    let uses: Vec<SecretUse> =
+        secrets::lost(&release.value_secrets, rendered.stream.text()).into_iter().cloned().collect();
+    if uses.is_empty() { Ok(()) } else { Err(RenderError::Lost { release: release.name.clone(), uses }) }
+}
+
+/// Values as helm is given them. helm reads them as YAML, which takes some characters for line breaks or refuses them
+/// where JSON does not: these are escaped.
+pub fn values_json(values: &serde_json::Value) -> Vec<u8> {
+    let mut text = String::new();
+    for c in values.to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                text.push_str(&format!("\\u{:04x}", c as u32));
+            }
+            c => text.push(c),
+        }
+    }
+    text.into_bytes()
 }
 
 impl Rendered {

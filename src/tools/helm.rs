@@ -127,8 +127,9 @@ impl Helm {
     }
 
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
-        // What the user set for their own helm must not change what this one does.
-        let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("HELM_"));
+        // What the user set for their own helm must not change what this one does, and keys of sops are not for helm.
+        let foreign = |key: &str| key.starts_with("HELM_") || key.starts_with("SOPS_");
+        let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         for (key, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
         {

@@ -126,7 +126,8 @@ impl Kubectl {
             args.push(format!("--request-timeout={}s", self.request_timeout.as_secs()));
         }
         args.extend(self.cluster.kubectl_args());
-        let inherited = self.variables.iter().filter(|(key, _)| !key.to_string_lossy().starts_with("KUBECTL_"));
+        let foreign = |key: &str| key.starts_with("KUBECTL_") || key.starts_with("SOPS_");
+        let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
         let call = Call { program: &self.program, args, variables, stdin, output_folder: &self.home };

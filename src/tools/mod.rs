@@ -8,6 +8,7 @@ mod kubectl;
 mod orphan;
 mod plugin;
 mod process;
+mod sops;
 
 pub use catalog::{Tool, tool};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
@@ -16,3 +17,4 @@ pub use kubectl::{Cluster, Kubectl};
 pub use orphan::at_work;
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
+pub use sops::{Sops, exit as sops_exit};

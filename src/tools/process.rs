@@ -45,6 +45,8 @@ pub enum CallError {
         command: String,
         /// How it ended.
         status: String,
+        /// Its exit status; none when a signal ended it.
+        code: Option<i32>,
         /// What it wrote to its error output.
         stderr: String,
         /// It was told to stop.
@@ -64,6 +66,14 @@ impl CallError {
     /// Whether it was told to stop.
     pub fn interrupted(&self) -> bool {
         matches!(self, CallError::Failed { interrupted: true, .. })
+    }
+
+    /// Its exit status; none when it never ran or a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            CallError::NotRun { .. } => None,
+            CallError::Failed { code, .. } => *code,
+        }
     }
 }
 
@@ -105,18 +115,47 @@ impl Interrupter {
 
 /// Runs a command to its end; its standard output is returned.
 pub(super) async fn run(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>, CallError> {
+    run_into(&call, interrupt, anonymous(call.output_folder), anonymous(call.output_folder)).await
+}
+
+/// The same for a command whose output is secret: it never gets to a disk, not even to a file without a name.
+pub(super) async fn run_in_memory(call: Call<'_>, interrupt: &Interrupt) -> Result<Vec<u8>, CallError> {
+    run_into(&call, interrupt, in_memory("output"), in_memory("error")).await
+}
+
+async fn run_into(
+    call: &Call<'_>,
+    interrupt: &Interrupt,
+    out: std::io::Result<File>,
+    err: std::io::Result<File>,
+) -> Result<Vec<u8>, CallError> {
     let not_run = |source| CallError::NotRun { program: call.program.to_owned(), source };
-    let (mut out, mut err) =
-        (anonymous(call.output_folder).map_err(not_run)?, anonymous(call.output_folder).map_err(not_run)?);
+    let (mut out, mut err) = (out.map_err(not_run)?, err.map_err(not_run)?);
     let input = call.stdin.map(whole_input).transpose().map_err(not_run)?;
-    let (status, interrupted) = start_and_wait(&call, input, &out, &err, interrupt).await.map_err(not_run)?;
+    let (status, interrupted) = start_and_wait(call, input, &out, &err, interrupt).await.map_err(not_run)?;
     let stderr = tail(&mut err).map_err(not_run)?;
     if !status.success() {
-        return Err(CallError::Failed { command: pasteable(&call), status: describe(status), stderr, interrupted });
+        return Err(failed(call, status, stderr, interrupted));
     }
     let mut stdout = Vec::new();
     out.rewind().and_then(|()| out.read_to_end(&mut stdout)).map_err(not_run)?;
     Ok(stdout)
+}
+
+/// Hands the terminal to a command and waits for its end, however long that takes. It stays in this program's process
+/// group, so that it may read from the terminal; what the user types there, Ctrl-C included, is for it alone.
+#[allow(clippy::disallowed_methods)] // Beside `start_and_wait`, which starts everything that is not interactive.
+pub(super) async fn run_at_terminal(call: Call<'_>, interrupt: &Interrupt) -> Result<(), CallError> {
+    let not_run = |source| CallError::NotRun { program: call.program.to_owned(), source };
+    let mut command = tokio::process::Command::new(call.program);
+    command.args(&call.args).env_clear().envs(call.variables.iter().map(|(key, value)| (key, value)));
+    let status = command.status().await.map_err(not_run)?;
+    if status.success() { Ok(()) } else { Err(failed(&call, status, String::new(), interrupt.said())) }
+}
+
+fn failed(call: &Call<'_>, status: ExitStatus, stderr: String, interrupted: bool) -> CallError {
+    let (command, code) = (pasteable(call), status.code());
+    CallError::Failed { command, status: describe(status), code, stderr, interrupted }
 }
 
 #[allow(clippy::disallowed_methods)] // The one place that may start a process.
@@ -150,10 +189,15 @@ async fn start_and_wait(
 /// The child's whole input, before it starts: through a pipe it could get a part of it, or nothing, when this process
 /// is killed, and take that for all. It lies in memory only, where nobody else can read it.
 fn whole_input(bytes: &[u8]) -> std::io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("input", MemfdFlags::CLOEXEC)?);
+    let mut file = in_memory("input")?;
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)
+}
+
+/// A file that lies in memory only.
+fn in_memory(name: &str) -> std::io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?))
 }
 
 /// Asks the child, once, to end what it does.
@@ -171,10 +215,13 @@ fn anonymous(folder: &Path) -> std::io::Result<File> {
 
 fn tail(file: &mut File) -> std::io::Result<String> {
     let length = file.metadata()?.len();
-    file.seek(std::io::SeekFrom::Start(length.saturating_sub(MAX_STDERR as u64)))?;
+    let skipped = length.saturating_sub(MAX_STDERR as u64);
+    file.seek(std::io::SeekFrom::Start(skipped))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // Half a line may be half a secret, which nobody would recognise.
+    let whole = if skipped == 0 { 0 } else { bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1) };
+    Ok(String::from_utf8_lossy(&bytes[whole..]).into_owned())
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -250,12 +297,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn secret_output_lies_in_memory() {
+        let folder = Path::new("/nonexistent"); // no file can be made there
+        let (_say, interrupt) = Interrupt::pair();
+        let script = "readlink /proc/$$/fd/1 /proc/$$/fd/2; echo why >&2; cat";
+        let out = run_in_memory(call(script, Some(b"value"), folder), &interrupt).await.unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out, "/memfd:output (deleted)\n/memfd:error (deleted)\nvalue");
+        let error = run_in_memory(call("echo why >&2; exit 51", None, folder), &interrupt).await.unwrap_err();
+        assert_eq!((error.stderr(), error.code()), ("why\n", Some(51)));
+    }
+
+    #[tokio::test]
+    async fn at_the_terminal_a_child_stays_in_the_process_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_say, interrupt) = Interrupt::pair();
+        let own = rustix::process::getpgrp().as_raw_nonzero();
+        let script = format!("read -r _ _ _ _ group _ </proc/$$/stat; [ \"$group\" = {own} ] || exit 7");
+        run_at_terminal(call(&script, None, folder.path()), &interrupt).await.unwrap();
+        let error = run_at_terminal(call("exit 200", None, folder.path()), &interrupt).await.unwrap_err();
+        assert_eq!(error.code(), Some(200));
+    }
+
+    #[tokio::test]
     async fn a_failure_carries_command_status_and_word() {
         let folder = tempfile::tempdir().unwrap();
         let (_say, interrupt) = Interrupt::pair();
         let error = run(call("echo why >&2; exit 3", None, folder.path()), &interrupt).await.unwrap_err();
         assert_eq!(error.to_string(), "sh -c 'echo why >&2; exit 3': exit status 3");
         assert_eq!(error.stderr(), "why\n");
+    }
+
+    #[tokio::test]
+    async fn of_a_long_word_only_whole_lines_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_say, interrupt) = Interrupt::pair();
+        let script = "i=0; while [ $i -lt 9000 ]; do echo line-$i; i=$((i+1)); done >&2; exit 1";
+        let error = run(call(script, None, folder.path()), &interrupt).await.unwrap_err();
+        assert!(error.stderr().len() > MAX_STDERR - 20 && error.stderr().lines().all(|l| l.starts_with("line-")));
+        let script = "head -c 200000 /dev/zero | tr '\\0' x >&2; exit 1";
+        assert_eq!(run(call(script, None, folder.path()), &interrupt).await.unwrap_err().stderr(), "");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! everything else to standard error. Must not decide anything.
 
 pub mod failure;
+mod masked;
 mod progress;
 mod style;
 mod table;
@@ -10,8 +11,10 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::files::FileError;
+use crate::secrets::Masker;
 
 pub use failure::{Failure, Failures, Kind};
+use masked::Masked;
 pub use progress::Progress;
 pub use style::{Color, Style};
 pub use table::table;
@@ -34,6 +37,7 @@ pub struct Ui {
     /// How much is said.
     pub volume: Volume,
     terminal: bool,
+    masked: Masked,
 }
 
 /// Column at which the text after a heading starts.
@@ -43,7 +47,12 @@ impl Ui {
     /// A terminal as it is.
     pub fn new(color: Color, no_color: bool, volume: Volume) -> Ui {
         let terminal = io::stderr().is_terminal();
-        Ui { style: Style::choose(color, terminal && !no_color), volume, terminal }
+        Ui { style: Style::choose(color, terminal && !no_color), volume, terminal, masked: Masked::default() }
+    }
+
+    /// From now on hides what `masker` knows, in everything that is written.
+    pub fn mask(&self, masker: Masker) {
+        self.masked.set(masker);
     }
 
     /// Whether people look at it as it happens.
@@ -67,6 +76,7 @@ impl Ui {
     /// # Errors
     /// [`FileError`] when it did not.
     pub fn deliver(&self, text: &str) -> Result<(), FileError> {
+        let text = self.masked.hide(text);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(FileError::at("write", "standard output"))
     }
@@ -107,10 +117,11 @@ impl Ui {
 
     /// A bar for something with a size.
     pub fn progress(&self, heading: &'static str, total: u64) -> Progress {
-        Progress::new(heading, total, self.terminal && self.volume > Volume::Quiet)
+        Progress::new(heading, total, self.terminal && self.volume > Volume::Quiet, self.masked.clone())
     }
 
     fn note(&self, text: &str) {
+        let text = self.masked.hide(text);
         let mut err = io::stderr().lock();
         // There is nobody left to tell that nobody listens.
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

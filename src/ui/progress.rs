@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::masked::Masked;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often a plain line is written where there is no terminal.
@@ -18,10 +19,11 @@ pub struct Progress {
     total: u64,
     done: AtomicU64,
     said: Mutex<Instant>,
+    masked: Masked,
 }
 
 impl Progress {
-    pub(super) fn new(heading: &'static str, total: u64, terminal: bool) -> Progress {
+    pub(super) fn new(heading: &'static str, total: u64, terminal: bool, masked: Masked) -> Progress {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let template = "{prefix:>10}  {bar:26} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}  {msg}";
@@ -32,7 +34,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress { heading, bar, begun: now, total, done: AtomicU64::new(0), said: Mutex::new(now) }
+        Progress { heading, bar, begun: now, total, done: AtomicU64::new(0), said: Mutex::new(now), masked }
     }
 
     /// More was done, of the thing named.
@@ -40,7 +42,7 @@ impl Progress {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
-            bar.set_message(of.to_owned());
+            bar.set_message(self.masked.hide(of).into_owned());
             return;
         }
         if let Ok(mut said) = self.said.try_lock()
@@ -57,6 +59,7 @@ impl Progress {
         let left = (self.total.saturating_sub(done)) as f64 / rate.max(1.0);
         let (done, total, rate) = (super::bytes(done), super::bytes(self.total), super::bytes(rate as u64));
         let left = super::duration(Duration::from_secs_f64(left));
+        let of = self.masked.hide(of);
         let _ = writeln!(std::io::stderr().lock(), "{:>10}  {done}/{total}  {rate}/s  {left} left  {of}", self.heading);
     }
 

@@ -189,7 +189,7 @@ fn wrong_kind(sources: &Sources, node: &Node, what: &str, expected: &str) -> Pro
 }
 
 /// The candidate closest to what was written, if it is close.
-fn nearest<'c>(written: &str, candidates: &[&'c str]) -> Option<&'c str> {
+pub fn nearest<'c>(written: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let allowed = (written.chars().count() / 3).max(1);
     candidates.iter().map(|c| (distance(written, c), *c)).filter(|(d, _)| *d <= allowed).min().map(|(_, c)| c)
 }

@@ -8,7 +8,7 @@ mod read;
 mod scalar;
 mod sources;
 
-pub use fields::Fields;
+pub use fields::{Fields, nearest};
 pub use node::{Entry, Map, Node, Span, Value};
 pub use problem::{Excerpt, Problem};
 pub use read::{Author, parse, parse_generated};

@@ -15,5 +15,7 @@ mod capabilities;
 mod definition;
 mod doctor;
 mod lock;
+mod secrets;
 mod shop;
+mod sops;
 mod template;

@@ -26,7 +26,7 @@ impl Shop {
     pub fn with(change: impl FnOnce(&mut Settings)) -> Shop {
         let folder = TempDir::new().unwrap();
         support::copy_folder(&fixture().join("platform"), &folder.path().join("platform"));
-        for part in ["stdin", "env", "apis", "render", "live", "fail", "fail-once", "hang"] {
+        for part in ["stdin", "env", "apis", "render", "live", "fail", "fail-once", "hang", "decrypted"] {
             fs::create_dir_all(folder.path().join("fake").join(part)).unwrap();
         }
         put(&folder.path().join("fake/records"), "");
@@ -156,7 +156,9 @@ fn internet() -> Settings {
             repository("oci://ghcr.example.org/charts", &["queue"]),
         ],
         images: names.iter().map(|name| image(name, &[20_000, 5_000])).collect(),
-        tools: [("helm", "4.3.1"), ("kubectl", "1.34.4")].map(|(t, v)| (t.to_owned(), v.to_owned())).into(),
+        tools: [("helm", "4.3.1"), ("kubectl", "1.34.4"), ("sops", "3.13.3")]
+            .map(|(t, v)| (t.to_owned(), v.to_owned()))
+            .into(),
         charts: fixture().join("charts"),
         files: PathBuf::new(),
     }

@@ -10,6 +10,8 @@ mod capabilities;
 mod failing;
 mod interrupted;
 mod oci;
+mod planted;
 mod platform;
 mod rig;
+mod secrets;
 mod straight;

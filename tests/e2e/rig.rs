@@ -37,8 +37,8 @@ pub fn running() -> Option<&'static Rig> {
 
 impl Rig {
     fn start() -> Rig {
-        let bin = std::env::var_os("RIG_BIN").map_or_else(bin, PathBuf::from);
-        for tool in ["helm", "kubectl", "kube-apiserver", "etcd", "kwok", "registry"] {
+        let bin = bin();
+        for tool in ["helm", "kubectl", "kube-apiserver", "etcd", "kwok", "registry", "sops", "age-keygen"] {
             assert!(
                 bin.join(tool).is_file(),
                 "{tool} of the rig is missing in {}: run scripts/rig build",
@@ -64,6 +64,11 @@ impl Rig {
         let mirror = format!("*={}", self.upstream.url());
         let program = Platctl::new(folder).env("KUBECONFIG", &self.variables["KUBECONFIG"]);
         program.env("PLATCTL_MIRROR", mirror).env("PLATCTL_CACHE_DIR", self.folder.join("cache"))
+    }
+
+    /// The cache that all tests share.
+    pub fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
     }
 
     /// A tool of the rig for its cluster; what it prints.
@@ -139,7 +144,11 @@ fn script(args: &[&str]) -> std::process::Output {
     Command::new(root().join("scripts/rig")).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-fn bin() -> PathBuf {
+pub fn bin() -> PathBuf {
+    std::env::var_os("RIG_BIN").map_or_else(built, PathBuf::from)
+}
+
+fn built() -> PathBuf {
     PathBuf::from(String::from_utf8(script(&["bin"]).stdout).unwrap().trim())
 }
 

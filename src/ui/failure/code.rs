@@ -10,6 +10,16 @@ pub enum Code {
     Definition = 101,
     /// There is no definition, or no such environment.
     NoDefinition = 102,
+    /// A secret is not there yet.
+    SecretMissing = 103,
+    /// No key to decrypt secrets is at hand.
+    NoKey = 104,
+    /// A file of secrets is damaged, or not encrypted.
+    SecretsDamaged = 105,
+    /// Nothing says to which keys a new file of secrets is encrypted.
+    SecretRules = 106,
+    /// A secret can't be generated or set.
+    SecretNotMade = 107,
     /// The lock can't be read.
     LockUnreadable = 201,
     /// Something is not in the lock.

@@ -1,12 +1,15 @@
 //! Errors of the definition and of rendering.
 
+use std::collections::BTreeSet;
+
 use super::{Code, Failure, Failures, Kind};
-use crate::definition::{Invalid, TreeError};
+use crate::definition::{Definition, Invalid, SecretUse, TreeError};
 use crate::files::{FileError, StoreError};
 use crate::image::InvalidPlatform;
 use crate::net::InvalidMirror;
 use crate::plan::InvalidSelector;
 use crate::render::{NOT_LOCKED, RenderError, Violation};
+use crate::secrets::NotRevealed;
 
 impl From<Invalid> for Failures {
     fn from(invalid: Invalid) -> Failures {
@@ -80,9 +83,48 @@ impl From<RenderError> for Failures {
                 failure.ran = Some(source.to_string());
                 failure.help(format!("look at the values.yaml of {release} and at what the chart says of them")).into()
             }
+            RenderError::Lost { uses, .. } => Failures::new(uses.iter().map(|used| lost(&error, used)).collect()),
             RenderError::Object { .. } => Failure::caused(Code::Render, Kind::Permanent, &error).into(),
         }
     }
+}
+
+/// A secret that a chart ignored or changed.
+fn lost(error: &RenderError, used: &SecretUse) -> Failure {
+    let RenderError::Lost { release, .. } = error else { return Failure::caused(Code::Render, Kind::Yours, error) };
+    let title = format!("{release}: secret `{}` does not come out of the chart", used.name);
+    let mut failure = Failure::new(Code::Render, Kind::Yours, title);
+    failure.at = Some(used.at.clone());
+    failure.help("the chart has no such key, or has it switched off: take the line away").help(
+        "or the chart makes something else of it: give it a text of the right shape to look at, secret(…, dummy=\"…\")",
+    )
+}
+
+impl From<NotRevealed> for Failures {
+    fn from(error: NotRevealed) -> Failures {
+        let help = "secrets.yaml has a name for it, and no text: put one there";
+        Failure::caused(Code::SecretMissing, Kind::Yours, &error).help(help).into()
+    }
+}
+
+/// Secrets that are needed and not there.
+pub fn missing_secrets(environment: &str, names: &BTreeSet<&str>) -> Failures {
+    let (is, names) =
+        (if names.len() == 1 { "is" } else { "are" }, names.iter().copied().collect::<Vec<_>>().join(", "));
+    let title = format!("environment {environment}: {names} {is} not in secrets.yaml yet");
+    Failures::from(
+        Failure::new(Code::SecretMissing, Kind::Yours, title)
+            .help(format!("run `platctl secrets generate -e {environment}`, and commit the file")),
+    )
+    .exit(super::exit::REFUSED)
+}
+
+/// A selector that matches no release.
+pub fn nothing_selected(definition: &Definition) -> Failures {
+    let known: Vec<&str> = definition.releases.iter().map(|release| release.name.as_str()).collect();
+    let failure = Failure::new(Code::Usage, Kind::Yours, "the selector matches no release");
+    let failure = failure.help(format!("releases of {}: {}", definition.environment.name, known.join(", ")));
+    Failures::from(failure).exit(super::exit::NOTHING_SELECTED)
 }
 
 /// Images that may not be locked or run, a failure each.

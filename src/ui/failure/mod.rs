@@ -5,6 +5,7 @@ mod cluster;
 mod code;
 mod definition;
 mod network;
+mod secrets;
 mod supply;
 
 use std::error::Error;
@@ -15,7 +16,8 @@ use crate::yaml::{Excerpt, Problem};
 
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
-pub use definition::images;
+pub use definition::{images, missing_secrets, nothing_selected};
+pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,6 +41,7 @@ use tokio::sync::oneshot;
 pub use config::{Image, Links, Repository, Settings, Size, UpstreamConfig};
 pub use counts::Recorded;
 pub use faults::{Fault, What};
+pub use hash::hex_digest;
 pub use tools::architecture;
 
 use charts::Charts;
