@@ -50,6 +50,13 @@ enum Verb {
     /// Show what is installed
     Status(commands::status::Args),
     /// Compare the cluster with what the definition takes it for, or record what it offers
+    ///
+    /// Asks the cluster for its version, its uid and everything it offers, and compares that with the environment: its
+    /// guard, its `kubeVersion`, and what charts are told (`capabilities.yaml`, or platctl's table of that Kubernetes
+    /// minor). Changes nothing, says what to do, and ends with 1 when something differs.
+    ///
+    /// With --record it writes what the cluster offers into `environments/NAME/capabilities.yaml`: record clusters that
+    /// have more than a plain one, and again after an upgrade of Kubernetes. Every render then uses it.
     Doctor(commands::doctor::Args),
     /// Generate, edit and rotate the environment's secrets
     Secrets(commands::secrets::Args),

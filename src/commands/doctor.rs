@@ -20,11 +20,6 @@ use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 const SHOWN: usize = 8;
 
 /// Flags of `doctor`.
-///
-/// Asks the cluster for its version, its uid and everything it offers, and compares that with the environment: the
-/// guard, `kubeVersion`, and what charts are told (`capabilities.yaml`, or platctl's table of the Kubernetes minor).
-/// Ends with 1 when something differs. With --record it writes what the cluster offers into
-/// `environments/NAME/capabilities.yaml`; every render then uses it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write what the cluster offers into the environment's capabilities.yaml
