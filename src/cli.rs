@@ -41,6 +41,8 @@ enum Verb {
     Unpack(commands::unpack::Args),
     /// Push a bundle's images into the site's registry
     Push(commands::push::Args),
+    /// Print values, of an environment or of releases, and where they come from
+    Values(commands::values::Args),
     /// Print what would be applied, rewritten for the site
     Template(commands::template::Args),
     /// Show what apply would do
@@ -82,6 +84,10 @@ pub fn main() -> ExitCode {
     let ui = Ui::new(cli.global.color, surroundings.no_color, volume);
     let (interrupter, interrupt) = Interrupt::pair();
     let context = Context { surroundings, global: cli.global, ui, interrupt };
+    if let Verb::Values(args) = &cli.verb {
+        // It reads and prints: threads would only cost time.
+        return ended(&context, commands::values::run(&context, args));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(&context, interrupter, cli.verb)),
@@ -91,6 +97,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::FAILED);
         }
     };
+    ended(&context, result)
+}
+
+fn ended(context: &Context, result: Result<u8, Failures>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failures) => {
@@ -106,6 +116,7 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
         Verb::Inspect(args) => commands::inspect::run(context, &args),
         Verb::Unpack(args) => commands::unpack::run(context, &args),
         Verb::PostRender => commands::post_render::run(context),
+        Verb::Values(args) => commands::values::run(context, &args),
         Verb::Version => {
             context.ui.result(&format!("platctl {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(0)
@@ -136,7 +147,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Status(args) => commands::status::run(context, args).await,
             Verb::Doctor(args) => commands::doctor::run(context, args).await,
             Verb::Secrets(args) => commands::secrets::run(context, args).await,
-            Verb::Inspect(_) | Verb::Unpack(_) | Verb::Version | Verb::PostRender => Ok(0),
+            Verb::Inspect(_) | Verb::Unpack(_) | Verb::Values(_) | Verb::Version | Verb::PostRender => Ok(0),
         }
     };
     let impatience = async {

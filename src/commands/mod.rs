@@ -18,6 +18,7 @@ pub mod status;
 pub mod survey;
 pub mod template;
 pub mod unpack;
+pub mod values;
 pub mod workspace;
 
 use crate::surroundings::Surroundings;

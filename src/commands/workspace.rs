@@ -49,13 +49,7 @@ impl Workspace {
     /// # Errors
     /// [`Failures`].
     pub fn with_bundle(context: &Context, bundle: Option<&Path>) -> Result<Workspace, Failures> {
-        let bundle = bundle.map(Bundle::open).transpose()?;
-        let folder = folder(context, bundle.is_some())?;
-        let tree = match (&folder, &bundle) {
-            (Some(folder), _) => Tree::read(folder)?,
-            (None, Some(bundle)) => Tree::from_tar(&bundle.definition()?)?,
-            (None, None) => Tree::read(Path::new("."))?,
-        };
+        let Files { tree, folder, bundle } = Files::with_bundle(context, bundle)?;
         let lock = match tree.get(LOCK_PATH) {
             None => Lock::default(),
             Some(bytes) => Lock::parse(LOCK_PATH, &String::from_utf8_lossy(bytes))
@@ -72,7 +66,7 @@ impl Workspace {
     /// # Errors
     /// [`Failures`] when none is named or the definition is wrong.
     pub fn definition(&self, context: &Context) -> Result<Definition, Failures> {
-        Ok(Definition::load(&self.tree, self.environment(context)?)?)
+        Ok(Definition::load(&self.tree, &self.environment(context)?)?)
     }
 
     /// The same before its secrets are all there: for the verbs that put them there.
@@ -80,25 +74,11 @@ impl Workspace {
     /// # Errors
     /// As [`Workspace::definition`].
     pub fn definition_without_secrets(&self, context: &Context) -> Result<Definition, Failures> {
-        Ok(Definition::load_without_secrets(&self.tree, self.environment(context)?)?)
+        Ok(Definition::load_without_secrets(&self.tree, &self.environment(context)?)?)
     }
 
-    fn environment<'s>(&'s self, context: &'s Context) -> Result<&'s str, Failures> {
-        let bundled = self.bundle.as_ref().map(Bundle::environment);
-        match (context.global.environment.as_deref(), bundled) {
-            (Some(name), Some(bundled)) if self.folder.is_none() && name != bundled => {
-                let failure =
-                    Failure::new(Code::NotInBundle, Kind::Yours, format!("environment `{name}` is not in the bundle"));
-                Err(Failures::from(failure.help(format!("the bundle is for `{bundled}`"))).exit(exit::REFUSED))
-            }
-            (Some(name), _) => Ok(name),
-            (None, Some(bundled)) => Ok(bundled),
-            (None, None) => {
-                let known = Definition::environments(&self.tree).join(", ");
-                let failure = Failure::new(Code::Usage, Kind::Yours, "no environment was named");
-                Err(Failures::from(failure.help(format!("name one with -e: {known}"))).exit(exit::USAGE))
-            }
-        }
+    fn environment(&self, context: &Context) -> Result<String, Failures> {
+        environment(context, &self.tree, self.folder.is_some(), self.bundle.as_ref())
     }
 
     /// Where locked bytes come from.
@@ -254,6 +234,62 @@ fn check_sops(environment: &Environment) -> Result<(), Failures> {
     };
     let help = format!("name {MIN_SOPS} or newer as `sops` in `tools` of environment.yaml, and run `platctl lock`");
     Err(Failure::new(Code::Definition, Kind::Yours, title).help(help).into())
+}
+
+/// The definition's files, for verbs that need nothing else: neither lock nor cache nor network.
+pub struct Files {
+    tree: Tree,
+    folder: Option<PathBuf>,
+    bundle: Option<Bundle>,
+}
+
+impl Files {
+    /// Opens what the flags name, as [`Workspace::open`] does.
+    ///
+    /// # Errors
+    /// [`Failures`].
+    pub fn open(context: &Context) -> Result<Files, Failures> {
+        Files::with_bundle(context, context.global.bundle.as_deref().or(context.surroundings.bundle.as_deref()))
+    }
+
+    fn with_bundle(context: &Context, bundle: Option<&Path>) -> Result<Files, Failures> {
+        let bundle = bundle.map(Bundle::open).transpose()?;
+        let folder = folder(context, bundle.is_some())?;
+        let tree = match (&folder, &bundle) {
+            (Some(folder), _) => Tree::read(folder)?,
+            (None, Some(bundle)) => Tree::from_tar(&bundle.definition()?)?,
+            (None, None) => Tree::read(Path::new("."))?,
+        };
+        Ok(Files { tree, folder, bundle })
+    }
+
+    /// The environment that the flags name, or the bundle's.
+    ///
+    /// # Errors
+    /// [`Failures`] when none is named or the definition is wrong.
+    pub fn definition(&self, context: &Context) -> Result<Definition, Failures> {
+        let name = environment(context, &self.tree, self.folder.is_some(), self.bundle.as_ref())?;
+        Ok(Definition::load_without_secrets(&self.tree, &name)?)
+    }
+}
+
+/// The environment that the flags name, or the bundle's.
+fn environment(context: &Context, tree: &Tree, has_folder: bool, bundle: Option<&Bundle>) -> Result<String, Failures> {
+    let bundled = bundle.map(Bundle::environment);
+    match (context.global.environment.as_deref(), bundled) {
+        (Some(name), Some(bundled)) if !has_folder && name != bundled => {
+            let failure =
+                Failure::new(Code::NotInBundle, Kind::Yours, format!("environment `{name}` is not in the bundle"));
+            Err(Failures::from(failure.help(format!("the bundle is for `{bundled}`"))).exit(exit::REFUSED))
+        }
+        (Some(name), _) => Ok(name.to_owned()),
+        (None, Some(bundled)) => Ok(bundled.to_owned()),
+        (None, None) => {
+            let known = Definition::environments(tree).join(", ");
+            let failure = Failure::new(Code::Usage, Kind::Yours, "no environment was named");
+            Err(Failures::from(failure.help(format!("name one with -e: {known}"))).exit(exit::USAGE))
+        }
+    }
 }
 
 /// The context to use; the environment's guard and the flag must agree.

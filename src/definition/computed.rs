@@ -8,8 +8,10 @@ use tera::Context;
 
 use super::ClusterNode;
 use super::asked::Asked;
+use super::expression::Name;
+use super::path::Path;
 use super::release::wildcard;
-use super::template::Evaluator;
+use super::template::{Evaluator, Leaf, Scope};
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 
@@ -70,24 +72,25 @@ impl ComputedImages {
         if nodes.is_empty() {
             return Err(format!("{} computes it from nodes, and environment.yaml has no `nodes`", self.declared_at));
         }
-        let mut evaluator = Evaluator::new(&Asked::default());
+        let evaluator = Evaluator::new(&Asked::default());
         let mut found = BTreeSet::new();
         for node in nodes {
             let mut context = Context::new();
             context.insert("item", &item.to_json());
             context.insert("node", node);
             for template in &self.images {
-                found.extend(self.one(&mut evaluator, template, &context)?);
+                found.extend(self.one(&evaluator, template, &AtPlace(context.clone()))?);
             }
         }
         Ok(found)
     }
 
     /// One image; `none` leaves it out.
-    fn one(&self, evaluator: &mut Evaluator, template: &str, context: &Context) -> Result<Option<Reference>, String> {
+    fn one(&self, evaluator: &Evaluator, template: &str, scope: &AtPlace) -> Result<Option<Reference>, String> {
         let declared = |reason: &str| format!("{}: {reason}", self.declared_at);
         let sources = Sources::default();
-        let leaf = evaluator.leaf(&sources, template, Span::default(), context).map_err(|p| declared(&p.message))?;
+        let leaf = Leaf { sources: &sources, text: template, span: Span::default() };
+        let leaf = evaluator.leaf(leaf, scope).map_err(|p| declared(&p.message))?;
         let Some(Node { value, .. }) = leaf else { return Ok(None) };
         let Value::String(text) = value else { return Err(declared(&format!("`{template}` gives {}", value.kind()))) };
         let image: Reference = text.parse().map_err(|e| declared(&format!("{e}")))?;
@@ -95,6 +98,23 @@ impl ComputedImages {
             return Err(declared(&format!("it computes {image}, which floats")));
         }
         Ok(Some(image))
+    }
+}
+
+/// What is at hand there: `item` and `node`.
+struct AtPlace(Context);
+
+impl Scope for AtPlace {
+    fn values(&self, _: &Path) -> Option<&Node> {
+        None
+    }
+
+    fn context(&self, _: &[Name]) -> Context {
+        self.0.clone()
+    }
+
+    fn neighbours(&self, _: &Name) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use tera::Context;
-
 use super::asked::Asked;
 use super::generate::{self, Declaration};
 use super::release::dns_label;
-use super::template::Evaluator;
+use super::template::{Evaluator, Leaf, Scope};
 use super::token::{Encoding, SecretUse};
 use crate::yaml::{Entry, Fields, Node, Problem, Sources, Span, Value};
 
@@ -133,9 +131,9 @@ impl DeclaredSecret {
     pub fn evaluated(
         &self,
         sources: &Sources,
-        evaluator: &mut Evaluator,
+        evaluator: &Evaluator,
         asked: &Asked,
-        context: &Context,
+        scope: &dyn Scope,
     ) -> Result<KubernetesSecret, Problem> {
         let (mut data, mut uses) = (BTreeMap::new(), Vec::new());
         for (key, content) in &self.data {
@@ -143,7 +141,7 @@ impl DeclaredSecret {
                 Content::Value(text) => (text.clone(), self.span),
                 Content::Ref { name, encoding, span, .. } => (asked.place(name, *encoding, *span), *span),
                 Content::Template { text, span } => {
-                    let node = evaluator.leaf(sources, text, *span, context)?;
+                    let node = evaluator.leaf(Leaf { sources, text, span: *span }, scope)?;
                     let node = node.unwrap_or(Node::new(Value::Null, *span));
                     (plain(sources, &node)?, *span)
                 }
@@ -170,6 +168,7 @@ fn plain(sources: &Sources, node: &Node) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::evaluate::Names;
     use super::*;
 
     fn read(text: &str) -> Result<Vec<DeclaredSecret>, Problem> {
@@ -187,9 +186,10 @@ mod tests {
         let secret = &read(text).unwrap()[0];
         assert_eq!(secret.generated().map(|(name, _)| name).collect::<Vec<_>>(), ["minio.tls"]);
         let asked = Asked::default();
-        let mut context = Context::new();
-        context.insert("values", &serde_json::json!({"u": "me"}));
-        let made = secret.evaluated(&Sources::default(), &mut Evaluator::new(&asked), &asked, &context).unwrap();
+        let values = crate::yaml::parse_generated("values.yaml", "u: me").unwrap();
+        let names = Names::new(&values, tera::Context::new());
+        let scope = names.of_release("x", "ns");
+        let made = secret.evaluated(&Sources::default(), &Evaluator::new(&asked), &asked, &scope).unwrap();
         assert_eq!((made.kind.as_str(), made.data["user"].as_str()), ("Opaque", "mlflow"));
         let names: Vec<_> = made.uses.iter().map(|used| (used.name.as_str(), used.encoding)).collect();
         assert_eq!(names, [("minio.tls.cert", Encoding::Json), ("db.pw", Encoding::Url)]);

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tera::Context;
-
 use super::asked::Asked;
-use super::environment::{self, read_optional};
+use super::environment::{self, Loaded, read_optional};
+use super::evaluate::{self, Names};
+use super::functions;
+use super::merge::{Nulls, merge};
+use super::provenance::Provenance;
 use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
 use super::{
     ChartSource, ComputedImages, Declarations, Environment, IgnoredImage, Invalid, KubernetesSecret, Sealed, SecretUse,
-    Tree, check, merge, sealed, secrets_of,
+    Tree, check, sealed, secrets_of,
 };
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
@@ -22,8 +24,12 @@ use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
 pub struct Definition {
     /// The environment.
     pub environment: Environment,
+    /// Its own file, merged over its layers.
+    pub declared: Node,
     /// Its merged values; every node knows where it was written.
     pub values: Node,
+    /// Who set them, and whom they overrode.
+    pub provenance: Provenance,
     /// Tiers by order; each release's `tier` is an index into them.
     pub tiers: Vec<Tier>,
     /// Releases that are switched on, by tier and name.
@@ -64,12 +70,16 @@ pub struct Release {
     pub wait: bool,
     /// How long to wait at most.
     pub timeout: Duration,
+    /// Its own file.
+    pub declared: Node,
     /// The values the chart is given.
     pub values: Node,
     /// The secrets that its values ask for.
     pub value_secrets: Vec<SecretUse>,
     /// Kubernetes Secrets that are made before it.
     pub secrets: Vec<KubernetesSecret>,
+    /// Who set them, and whom they overrode.
+    pub provenance: Provenance,
     /// Images that no rendered object shows.
     pub extra_images: Vec<Reference>,
     /// Images that are left out on purpose.
@@ -98,15 +108,18 @@ impl Definition {
     fn read(tree: &Tree, environment: &str, secrets: bool) -> Result<Definition, Invalid> {
         let mut sources = Sources::default();
         let asked = Asked::default();
-        let (environment, values) = environment::load(tree, &mut sources, environment, &asked)?;
+        let evaluator = Evaluator::new(&asked);
+        let Loaded { environment, declared, values, provenance } =
+            environment::load(tree, &mut sources, environment, &evaluator)?;
         let sealed = sealed::load(tree, &mut sources, &environment.layers)?;
         let mut problems = Vec::new();
         let tiers = check::collect(tier::load(tree, &mut sources), &mut problems);
+        let names = Names::new(&values, environment::context(tree, &environment));
         let mut loaded = Loader {
             tree,
             environment: &environment,
-            values: &values,
-            evaluator: Evaluator::new(&asked),
+            evaluator: &evaluator,
+            names,
             asked: &asked,
             sealed: &sealed,
             generated: Declarations::new(),
@@ -115,7 +128,7 @@ impl Definition {
         for (index, (name, tier)) in tiers.iter().enumerate() {
             for release in tree.folders(&format!("templates/{name}")) {
                 let folder = format!("templates/{name}/{release}");
-                if !on(&environment, &release) {
+                if !environment.has(&release) {
                     continue;
                 }
                 match loaded.release(&mut sources, &folder, &release, index, tier) {
@@ -137,7 +150,7 @@ impl Definition {
         }
         let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
         let releases = releases.into_iter().map(|(release, _)| release).collect();
-        Ok(Definition { environment, values, tiers, releases, generated, sealed, sources })
+        Ok(Definition { environment, declared, values, provenance, tiers, releases, generated, sealed, sources })
     }
 
     /// The names of all environments of a tree that can be installed; abstract ones are left out.
@@ -164,15 +177,11 @@ impl Definition {
     }
 }
 
-fn on(environment: &Environment, release: &str) -> bool {
-    environment.releases.get(release).is_none_or(|(on, _)| *on)
-}
-
 pub(super) struct Loader<'a> {
     tree: &'a Tree,
     pub environment: &'a Environment,
-    values: &'a Node,
-    pub evaluator: Evaluator,
+    pub evaluator: &'a Evaluator,
+    pub names: Names<'a>,
     pub asked: &'a Asked,
     pub sealed: &'a Sealed,
     pub generated: Declarations,
@@ -202,13 +211,22 @@ impl Loader<'_> {
                 "helm wants release names of at most 53 lowercase letters, digits and dashes",
             ));
         }
-        let values = self.values(sources, folder, name, &file)?;
+        let mut provenance = Provenance::default();
+        let (values, images) = self.values(sources, folder, name, &file, &mut provenance)?;
         let value_secrets = self.asked.uses(sources, &values)?;
-        let context = self.context(name, &file);
-        let secrets = secrets_of::secrets(self, sources, &file, &context)?;
+        let secrets = secrets_of::secrets(self, sources, &file, name)?;
         let ReleaseFile {
-            chart, namespace, needs, wait, timeout, extra_images, ignored_images, computed_images, ..
+            chart,
+            namespace,
+            needs,
+            wait,
+            timeout,
+            mut extra_images,
+            ignored_images,
+            computed_images,
+            ..
         } = file;
+        extra_images.extend(images);
         let release = Release {
             name: name.to_owned(),
             tier,
@@ -218,9 +236,11 @@ impl Loader<'_> {
             needs: needs.iter().map(|(need, _)| need.clone()).collect(),
             wait,
             timeout: timeout.or(tier_file.timeout).unwrap_or(self.environment.timeouts.release),
+            declared: node,
             values,
             value_secrets,
             secrets,
+            provenance,
             extra_images,
             ignored_images,
             computed_images,
@@ -228,126 +248,30 @@ impl Loader<'_> {
         Ok((release, needs))
     }
 
-    /// The release's own values, evaluated, with the environments' plain ones laid over them.
-    fn values(&mut self, sources: &mut Sources, folder: &str, name: &str, file: &ReleaseFile) -> Result<Node, Problem> {
+    /// The release's own values, evaluated, with the environments' plain ones laid over them; and the images that
+    /// they name.
+    fn values(
+        &self,
+        sources: &mut Sources,
+        folder: &str,
+        name: &str,
+        file: &ReleaseFile,
+        provenance: &mut Provenance,
+    ) -> Result<(Node, Vec<Reference>), Problem> {
         let own = read_optional(self.tree, sources, &format!("{folder}/values.yaml"))?;
         let own = own.unwrap_or(Node::new(Value::Map(Map::default()), Span::default()));
-        let context = self.context(name, file);
-        let mut values = self.evaluator.tree(sources, &own, &context)?;
+        self.evaluator.desk().lay(functions::readable(self.tree, folder, &self.environment.layers));
+        let scope = self.names.of_release(name, &file.namespace);
+        let mut values = evaluate::tree(self.evaluator, sources, own, &scope, provenance)?;
         for layer in &self.environment.layers {
             let path = format!("environments/{layer}/releases/{name}.yaml");
             if let Some(over) = read_optional(self.tree, sources, &path)? {
-                merge::merge(&mut values, over);
+                merge(&mut values, over, Nulls::Keep, provenance);
             }
         }
-        Ok(values)
-    }
-
-    /// The names that templates have at hand.
-    fn context(&self, name: &str, file: &ReleaseFile) -> Context {
-        let mut context = Context::new();
-        context.insert("values", &self.values.to_json());
-        context.insert("environment", &serde_json::json!({ "name": self.environment.name }));
-        context.insert("release", &serde_json::json!({ "name": name, "namespace": file.namespace }));
-        context
+        Ok((values, self.evaluator.desk().images()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ENVIRONMENT: &str =
-        "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n";
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let mut tree = Tree::default();
-        tree.insert("environments/prod/environment.yaml", ENVIRONMENT);
-        tree.insert("environments/prod/values.yaml", "domain: d\n");
-        for (tier, order) in [("infra", 10), ("apps", 20)] {
-            let text = format!("apiVersion: platctl.dev/v1\norder: {order}\ndefaults: {{timeout: 5m}}\n");
-            tree.insert(format!("templates/{tier}/tier.yaml"), text);
-        }
-        for (path, text) in files {
-            tree.insert(*path, *text);
-        }
-        tree
-    }
-
-    fn release(rest: &str) -> String {
-        format!("apiVersion: platctl.dev/v1\nchart: {{path: ./chart}}\nnamespace: x\n{rest}")
-    }
-
-    #[test]
-    fn releases_come_in_tier_order_with_their_values() {
-        let definition = Definition::load(
-            &tree(&[
-                ("templates/apps/a/release.yaml", &release("needs: [z]\n")),
-                (
-                    "templates/apps/a/values.yaml",
-                    "host: \"{{ release.name }}.{{ values.domain }}.{{ environment.name }}\"\nsize: 1\n",
-                ),
-                ("environments/prod/releases/a.yaml", "size: 2\n"),
-                ("templates/infra/z/release.yaml", &release("")),
-            ]),
-            "prod",
-        )
-        .unwrap();
-        let names: Vec<_> = definition.releases.iter().map(|r| definition.place(r)).collect();
-        assert_eq!(names, ["prod/infra/z", "prod/apps/a"]);
-        let a = &definition.releases[1];
-        assert_eq!(a.values.to_json(), serde_json::json!({"host": "a.d.prod", "size": 2}));
-        assert_eq!(a.timeout, Duration::from_secs(300));
-    }
-
-    #[test]
-    fn all_problems_are_reported_at_once() {
-        let mut tree = tree(&[
-            ("templates/apps/a/release.yaml", &release("needs: [b, nope]\n")),
-            ("templates/apps/b/release.yaml", &release("needs: [a]\n")),
-            ("templates/infra/z/release.yaml", &release("needs: [a]\n")),
-            ("templates/infra/a/release.yaml", &release("")),
-            ("templates/apps/bad/release.yaml", "x: 1\n"),
-        ]);
-        tree.insert("environments/prod/environment.yaml", format!("{ENVIRONMENT}releases: {{ghost: false}}\n"));
-        let problems = Definition::load(&tree, "prod").unwrap_err().to_string();
-        for expected in [
-            "templates/apps/bad/release.yaml:1:1: the release has no `apiVersion`",
-            "release `a` is in two tiers, infra and apps",
-            "no release `ghost` in any tier",
-            "a needs `nope`, and there is no such release",
-        ] {
-            assert!(problems.contains(expected), "{expected} in\n{problems}");
-        }
-    }
-
-    #[test]
-    fn tiers_that_share_a_namespace_agree_about_its_labels() {
-        let mut tree =
-            tree(&[("templates/apps/a/release.yaml", &release("")), ("templates/infra/z/release.yaml", &release(""))]);
-        for (tier, order, level) in [("infra", 10, "privileged"), ("apps", 20, "baseline")] {
-            let text = format!(
-                "apiVersion: platctl.dev/v1\norder: {order}\ndefaults: {{namespaceLabels: {{psa: {level}}}}}\n"
-            );
-            tree.insert(format!("templates/{tier}/tier.yaml"), text);
-        }
-        let problems = Definition::load(&tree, "prod").unwrap_err().to_string();
-        assert!(problems.contains("namespace `x` has releases of infra and apps, which want label psa"), "{problems}");
-    }
-
-    #[test]
-    fn cycles_and_later_tiers_are_refused() {
-        let problems = Definition::load(
-            &tree(&[
-                ("templates/apps/a/release.yaml", &release("needs: [b]\n")),
-                ("templates/apps/b/release.yaml", &release("needs: [a]\n")),
-                ("templates/infra/z/release.yaml", &release("needs: [a]\n")),
-            ]),
-            "prod",
-        )
-        .unwrap_err()
-        .to_string();
-        assert!(problems.contains("templates/apps/a/release.yaml:4:9: a and `b` need each other"), "{problems}");
-        assert!(problems.contains("z needs `a` of the later tier apps"), "{problems}");
-    }
-}
+mod tests;

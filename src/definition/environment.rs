@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tera::Context;
 
-use super::asked::Asked;
+use super::merge::{Nulls, merge};
+use super::provenance::Provenance;
 use super::release::dns_label;
-use super::{API_VERSION, Tree, duration, environment_file, interpolate, merge};
+use super::template::Evaluator;
+use super::{API_VERSION, Tree, duration, environment_file, interpolate};
 use crate::image::{Platform, Site};
 use crate::yaml::{Fields, Map, Node, Problem, Sources, Span, Value};
 
@@ -107,16 +110,36 @@ pub struct Timeouts {
     pub request: Duration,
 }
 
+impl Environment {
+    /// The names of the releases of a tree that are switched on here.
+    fn switched_on(&self, tree: &Tree) -> Vec<String> {
+        let tiers = tree.folders("templates").into_iter();
+        let mut names: Vec<String> = tiers.flat_map(|tier| tree.folders(&format!("templates/{tier}"))).collect();
+        names.retain(|name| self.has(name));
+        names.sort();
+        names
+    }
+
+    /// Whether a release is switched on.
+    pub fn has(&self, release: &str) -> bool {
+        self.releases.get(release).is_none_or(|(on, _)| *on)
+    }
+}
+
 /// The longest `extends` chain.
 const MAX_LAYERS: usize = 16;
 
 /// An environment with its values.
-pub(super) fn load(
-    tree: &Tree,
-    sources: &mut Sources,
-    name: &str,
-    asked: &Asked,
-) -> Result<(Environment, Node), Problem> {
+pub(super) struct Loaded {
+    pub environment: Environment,
+    /// Its own file, merged over its layers.
+    pub declared: Node,
+    pub values: Node,
+    pub provenance: Provenance,
+}
+
+/// An environment with its values.
+pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str, evaluator: &Evaluator) -> Result<Loaded, Problem> {
     if !dns_label(name, 63) {
         let problem = Problem::new(format!("`{name}` is no legal environment name"));
         return Err(problem.help("use at most 63 lowercase letters, digits and dashes: it becomes a label"));
@@ -124,19 +147,41 @@ pub(super) fn load(
     let layers = layers(tree, sources, name)?;
     refuse_abstract(sources, &layers)?;
     let empty = || Node::new(Value::Map(Map::default()), Span::default());
-    let (mut declared, mut values) = (empty(), empty());
+    let (mut declared, mut values, mut provenance) = (empty(), empty(), Provenance::default());
     let mut names = Vec::new();
     for Layer { name, environment } in layers {
         let path = format!("environments/{name}/values.yaml");
         if let Some(node) = read_optional(tree, sources, &path)? {
-            merge::merge(&mut values, node);
+            merge(&mut values, node, Nulls::Delete, &mut provenance);
         }
         names.push(name);
-        merge::merge(&mut declared, environment);
+        merge(&mut declared, environment, Nulls::Delete, &mut Provenance::default());
     }
     let environment = environment_file::typed(tree, sources, name, names, &declared)?;
-    let values = interpolate::resolve(sources, values, name, asked)?;
-    Ok((environment, values))
+    let context = context(tree, &environment);
+    let values = interpolate::resolve(sources, values, evaluator, &context, &mut provenance)?;
+    Ok(Loaded { environment, declared, values, provenance })
+}
+
+/// The names that every template of an environment has at hand, but for `values`.
+pub(super) fn context(tree: &Tree, environment: &Environment) -> Context {
+    let registry = environment
+        .registry
+        .as_ref()
+        .map(|registry| serde_json::json!({ "address": registry.site.address, "prefix": registry.site.prefix }));
+    let mut context = Context::new();
+    context.insert(
+        "environment",
+        &serde_json::json!({
+            "name": environment.name,
+            "kubeVersion": environment.kube_version,
+            "platforms": environment.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "registry": registry,
+        }),
+    );
+    context.insert("nodes", &environment.nodes);
+    context.insert("releases", &environment.switched_on(tree));
+    context
 }
 
 /// Reads a file of the tree, if it is there.
@@ -235,89 +280,4 @@ pub(super) fn duration_field(fields: &mut Fields, key: &'static str) -> Result<O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: &str = "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\n\
-        registry: {address: \"r:5000\", prefix: mirror}\n";
-
-    fn load_with(files: &[(&str, &str)], name: &str) -> Result<(Environment, Node), Problem> {
-        let mut tree = Tree::default();
-        for (path, text) in files {
-            tree.insert(format!("environments/{path}"), *text);
-        }
-        load(&tree, &mut Sources::default(), name, &Asked::default())
-    }
-
-    #[test]
-    fn layers_are_merged_and_typed() {
-        let (environment, values) = load_with(
-            &[
-                ("base/environment.yaml", &format!("{BASE}abstract: true\n")),
-                ("base/values.yaml", "domain: local\nmlflow: {host: \"mlflow.{{ values.domain }}\", size: 1}\n"),
-                ("prod/environment.yaml", "apiVersion: platctl.dev/v1\nextends: base\nregistry: {plainHTTP: true}\nreleases: {x: false}\ncluster: {uid: u}\n"),
-                ("prod/values.yaml", "domain: ml.internal\n"),
-            ],
-            "prod",
-        )
-        .unwrap();
-        assert_eq!(environment.layers, ["base", "prod"]);
-        let registry = environment.registry.unwrap();
-        assert!(registry.plain_http);
-        assert_eq!(registry.site.address, "r:5000");
-        assert!(!environment.releases["x"].0);
-        assert_eq!(environment.cluster.uid.as_deref(), Some("u"));
-        assert_eq!(
-            values.get("mlflow").unwrap().to_json(),
-            serde_json::json!({"host": "mlflow.ml.internal", "size": 1})
-        );
-    }
-
-    #[test]
-    fn every_mistake_names_its_line() {
-        let api = "apiVersion: platctl.dev/v1\n";
-        for (text, expected) in [
-            ("apiVersion: v2\n", "environments/e/environment.yaml:1:13: unknown apiVersion `v2`"),
-            (&format!("{api}extends: nope\n"), "environments/e/environment.yaml:2:10: no environment `nope`"),
-            (&format!("{BASE}abstract: true\n"), "environments/e/environment.yaml:5:11: environment `e` is abstract"),
-            (
-                &format!("{BASE}platform: My Platform\n"),
-                "environments/e/environment.yaml:5:11: `My Platform` is no legal platform name",
-            ),
-            (&format!("{api}extends: e\n"), "environments/e/environment.yaml:2:10: environment `e` extends itself"),
-            (&format!("{BASE}nods: []\n"), "environments/e/environment.yaml:5:1: unknown key `nods`"),
-            (
-                &format!("{BASE}timeouts: {{release: 10}}\n"),
-                "environments/e/environment.yaml:5:21: `release` must be a string",
-            ),
-            (
-                &format!("{BASE}timeouts: {{release: \"10\"}}\n"),
-                "environments/e/environment.yaml:5:21: `10` is no duration",
-            ),
-            (
-                &format!("{BASE}nodes: [{{os: ubuntu24.04}}]\n"),
-                "environments/e/environment.yaml:5:9: a node has no `arch`",
-            ),
-            (
-                &format!("{BASE}nodes: [{{os: u, arch: amd64, kernl: x}}]\n"),
-                "environments/e/environment.yaml:5:30: unknown key `kernl`",
-            ),
-            (&format!("{BASE}platforms: [amd64]\n"), "environments/e/environment.yaml:5:13: not a platform"),
-            (
-                &format!("{BASE}releases: {{x: maybe}}\n"),
-                "environments/e/environment.yaml:5:15: `x` must be true or false",
-            ),
-            (
-                &format!("{api}kubeVersion: 1.34\n"),
-                "environments/e/environment.yaml:2:14: `kubeVersion` must be a string",
-            ),
-            (
-                &format!("{api}kubeVersion: \"1.34\"\n"),
-                "environments/e/environment.yaml:2:14: `1.34` is no Kubernetes version",
-            ),
-        ] {
-            let problem = load_with(&[("e/environment.yaml", text)], "e").unwrap_err();
-            assert!(problem.to_string().starts_with(expected), "{problem}");
-        }
-    }
-}
+mod tests;

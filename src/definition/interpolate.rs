@@ -1,203 +1,271 @@
 //! Environment values that refer to other values: every leaf is evaluated after the leaves it names, and a cycle is
-//! an error with its line. Must not know any name but `values` and `environment`.
+//! an error with its line. A leaf sees only what it names, so that many leaves cost no more than they say. Must not
+//! know any name but `values`, `environment` and `nodes`.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use tera::Context;
 
-use super::asked::Asked;
-use super::template::{Evaluator, is_template};
-use crate::yaml::{Node, Problem, Sources, Span, Value};
+use super::expression::{self, is_template};
+use super::partial::Partial;
+use super::path::{Path, Step};
+use super::provenance::Provenance;
+use super::template::{Evaluator, Leaf};
+use crate::yaml::{Entry, Map, Node, Problem, Sources, Span, Value};
 
-/// A path into the values: keys and list positions as text.
-type Path = Vec<String>;
+/// Positions of entries and items down to a node.
+pub(super) type Position = Vec<u32>;
 
-/// Resolves every template among the values.
-pub(super) fn resolve(sources: &Sources, mut values: Node, environment: &str, asked: &Asked) -> Result<Node, Problem> {
-    let mut leaves = BTreeMap::new();
+/// Resolves every template among the values; `context` has all other names.
+pub(super) fn resolve(
+    sources: &Sources,
+    mut values: Node,
+    evaluator: &Evaluator,
+    context: &Context,
+    provenance: &mut Provenance,
+) -> Result<Node, Problem> {
+    let mut leaves = Vec::new();
     collect(&values, &mut Vec::new(), &mut leaves);
     if leaves.is_empty() {
         return Ok(values);
     }
-    let mut evaluator = Evaluator::new(asked);
-    for path in order(sources, &leaves)? {
-        let (text, span) = &leaves[&path];
-        let mut context = Context::new();
-        context.insert("values", &values.to_json());
-        context.insert("environment", &serde_json::json!({ "name": environment }));
-        let result = evaluator.leaf(sources, text, *span, &context)?;
-        put(&mut values, &path, result);
+    let mut finder = Finder::default();
+    for leaf in &mut leaves {
+        leaf.named = named(&leaf.text).into_iter().map(|path| finder.find(&values, path)).collect();
     }
-    prune(&mut values);
+    drop(finder);
+    let order = order(sources, &values, &leaves)?;
+    let cache = RefCell::default();
+    let mut removed = Vec::new();
+    for at in order {
+        let leaf = &leaves[at];
+        provenance.template(leaf.span, &leaf.text);
+        let scope = Partial { values: &values, leaf, context, cache: &cache };
+        let text = Leaf { sources, text: &leaf.text, span: leaf.span };
+        match evaluator.leaf(text, &scope)? {
+            Some(node) => put(&mut values, &leaf.at, node),
+            None => {
+                put(&mut values, &leaf.at, Node::new(Value::Null, leaf.span));
+                removed.push(at);
+            }
+        }
+    }
+    let gone: HashSet<(u32, u32)> =
+        removed.iter().map(|at| (leaves[*at].span.source.0, leaves[*at].span.start)).collect();
+    if !gone.is_empty() {
+        prune(&mut values, &gone, &mut Vec::new(), provenance);
+    }
     Ok(values)
 }
 
-fn collect(node: &Node, path: &mut Path, leaves: &mut BTreeMap<Path, (String, Span)>) {
+/// A template among the values.
+pub(super) struct Template {
+    pub at: Position,
+    pub text: String,
+    pub span: Span,
+    pub named: Vec<Named>,
+}
+
+/// What a template names below `values`.
+pub(super) struct Named {
+    pub path: Path,
+    /// As far as the tree has it before anything is evaluated.
+    pub at: Position,
+    /// Whether something stands there, or may once the template there is evaluated.
+    pub leads: bool,
+}
+
+fn collect(node: &Node, at: &mut Position, leaves: &mut Vec<Template>) {
     match &node.value {
         Value::String(text) if is_template(text) => {
-            leaves.insert(path.clone(), (text.clone(), node.span));
+            leaves.push(Template { at: at.clone(), text: text.clone(), span: node.span, named: Vec::new() });
         }
-        Value::List(items) => {
-            for (i, item) in items.iter().enumerate() {
-                path.push(i.to_string());
-                collect(item, path, leaves);
-                path.pop();
-            }
-        }
-        Value::Map(map) => {
-            for entry in &map.0 {
-                path.push(entry.key.clone());
-                collect(&entry.node, path, leaves);
-                path.pop();
-            }
-        }
+        Value::List(items) => each(items.iter(), at, leaves),
+        Value::Map(map) => each(map.0.iter().map(|entry| &entry.node), at, leaves),
         _ => {}
     }
 }
 
-/// Leaves after the leaves they name.
-fn order(sources: &Sources, leaves: &BTreeMap<Path, (String, Span)>) -> Result<Vec<Path>, Problem> {
-    let needs: BTreeMap<&Path, Vec<&Path>> = leaves
-        .iter()
-        .map(|(path, (text, _))| {
-            let named = names(text);
-            let related = |other: &&Path| named.iter().any(|n| n.starts_with(other) || other.starts_with(n));
-            (path, leaves.keys().filter(related).collect())
-        })
-        .collect();
-    let mut ordered = Vec::new();
-    let mut state = BTreeMap::new();
-    for path in leaves.keys() {
-        visit(path, &needs, &mut state, &mut ordered)
-            .map_err(|at| Problem::new(format!("`{}` refers to itself", at.join("."))).at(sources, leaves[at].1))?;
+fn each<'n>(nodes: impl Iterator<Item = &'n Node>, at: &mut Position, leaves: &mut Vec<Template>) {
+    for (i, node) in nodes.enumerate() {
+        at.push(i as u32);
+        collect(node, at, leaves);
+        at.pop();
+    }
+}
+
+/// The paths below `values` that a template names.
+fn named(text: &str) -> Vec<Path> {
+    let code = expression::code(text).unwrap_or_default();
+    let names = expression::names(&code).into_iter().filter(|name| name.root == "values");
+    names.map(|name| name.path).collect()
+}
+
+/// Finds nodes by path. Large maps are indexed once, so that many names stay linear.
+#[derive(Default)]
+struct Finder<'n> {
+    wide: HashMap<*const Map, HashMap<&'n str, usize>>,
+}
+
+impl<'n> Finder<'n> {
+    fn find(&mut self, top: &'n Node, path: Path) -> Named {
+        let (mut node, mut at) = (top, Position::new());
+        for step in &path.0 {
+            let found = match (step, &node.value) {
+                (Step::Key(key), Value::Map(map)) => self.key(map, key),
+                (Step::Item(i), Value::List(items)) => items.get(*i).map(|node| (*i, node)),
+                _ => None,
+            };
+            let Some((i, next)) = found else { break };
+            at.push(i as u32);
+            node = next;
+        }
+        let leads = at.len() == path.0.len() || node.as_str().is_some_and(is_template);
+        Named { path, at, leads }
+    }
+
+    fn key(&mut self, map: &'n Map, key: &str) -> Option<(usize, &'n Node)> {
+        let i = if map.0.len() < 16 {
+            map.0.iter().position(|entry| entry.key == key)?
+        } else {
+            let index = || map.0.iter().enumerate().map(|(i, entry)| (entry.key.as_str(), i)).collect();
+            *self.wide.entry(map).or_insert_with(index).get(key)?
+        };
+        Some((i, &map.0[i].node))
+    }
+}
+
+/// Leaves after the leaves they name. The leaves are sorted by position, so those below one are a range.
+fn order(sources: &Sources, values: &Node, leaves: &[Template]) -> Result<Vec<usize>, Problem> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    struct Frame {
+        leaf: usize,
+        name: usize,
+        below: Range<usize>,
+        rest: Range<usize>,
+    }
+    let frame = |leaf| Frame { leaf, name: 0, below: 0..0, rest: 0..0 };
+    let mut ordered = Vec::with_capacity(leaves.len());
+    let mut states = vec![State::New; leaves.len()];
+    let mut done: HashSet<Range<usize>> = HashSet::new();
+    for first in 0..leaves.len() {
+        if states[first] == State::Done {
+            continue;
+        }
+        states[first] = State::Open;
+        let mut open = vec![frame(first)];
+        while let Some(top) = open.last_mut() {
+            if let Some(next) = top.rest.next() {
+                match states[next] {
+                    State::Done => {}
+                    State::New => {
+                        states[next] = State::Open;
+                        open.push(frame(next));
+                    }
+                    State::Open => {
+                        let cycle = open.iter().map(|frame| frame.leaf).skip_while(|leaf| *leaf != next).collect();
+                        return Err(cycle_problem(sources, values, leaves, cycle));
+                    }
+                }
+            } else {
+                // What was gone through whole holds nothing new, however many leaves name it.
+                done.insert(top.below.clone());
+                let Some(named) = leaves[top.leaf].named.get(top.name) else {
+                    states[top.leaf] = State::Done;
+                    ordered.push(top.leaf);
+                    open.pop();
+                    continue;
+                };
+                top.name += 1;
+                top.below = if named.leads { below(leaves, &named.at) } else { 0..0 };
+                top.rest = if done.contains(&top.below) { 0..0 } else { top.below.clone() };
+            }
+        }
     }
     Ok(ordered)
 }
 
-fn visit<'p>(
-    path: &'p Path,
-    needs: &BTreeMap<&'p Path, Vec<&'p Path>>,
-    state: &mut BTreeMap<&'p Path, bool>,
-    ordered: &mut Vec<Path>,
-) -> Result<(), &'p Path> {
-    match state.get(path) {
-        Some(true) => return Ok(()),
-        Some(false) => return Err(path),
-        None => {}
-    }
-    state.insert(path, false);
-    for other in &needs[path] {
-        visit(other, needs, state, ordered)?;
-    }
-    state.insert(path, true);
-    ordered.push(path.clone());
-    Ok(())
+/// The leaves at or below a position.
+fn below(leaves: &[Template], at: &[u32]) -> Range<usize> {
+    let start = leaves.partition_point(|leaf| leaf.at.as_slice() < at);
+    let end = start + leaves[start..].partition_point(|leaf| leaf.at.starts_with(at));
+    start..end
 }
 
-/// The paths below `values` that a template names; a use of `values` as a whole names the empty path.
-fn names(text: &str) -> Vec<Path> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("values") {
-        let before = rest[..at].chars().next_back();
-        let after = &rest[at + "values".len()..];
-        rest = after;
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        if before.is_some_and(|c| word(c) || c == '.') || after.starts_with(word) {
-            continue;
-        }
-        found.push(path_at(after));
+fn cycle_problem(sources: &Sources, values: &Node, leaves: &[Template], cycle: Vec<usize>) -> Problem {
+    let path = |leaf: usize| path_of(values, &leaves[leaf].at);
+    let mut cycle = cycle.into_iter();
+    let first = cycle.next().unwrap_or_default();
+    let mut problem = Problem::new(format!("`{}` refers to itself", path(first))).at(sources, leaves[first].span);
+    for leaf in cycle.take(8) {
+        problem = problem.note(format!("through `{}`", path(leaf)), sources, leaves[leaf].span);
     }
-    found
+    problem.help("give one of them a value of its own")
 }
 
-fn path_at(mut text: &str) -> Path {
-    let mut path = Vec::new();
-    loop {
-        let key = text.strip_prefix("?.").or_else(|| text.strip_prefix('.'));
-        if let Some(after) = key {
-            let end = after.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(after.len());
-            path.push(after[..end].to_owned());
-            text = &after[end..];
-        } else if let Some((inner, after)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
-            let inner = inner.trim().trim_matches(['\'', '"']);
-            path.push(inner.to_owned());
-            text = after;
-        } else {
-            return path;
-        }
+fn path_of(top: &Node, at: &[u32]) -> Path {
+    let (mut node, mut path) = (top, Path::default());
+    for i in at.iter().map(|i| *i as usize) {
+        node = match &node.value {
+            Value::Map(map) => {
+                path.0.push(Step::Key(map.0[i].key.clone()));
+                &map.0[i].node
+            }
+            Value::List(items) => {
+                path.0.push(Step::Item(i));
+                &items[i]
+            }
+            _ => return path,
+        };
     }
+    path
 }
 
-/// Puts a result in its place; one that is to be removed is marked with null until all are done, so that list
-/// positions stay what they were.
-fn put(values: &mut Node, path: &[String], result: Option<Node>) {
+fn put(values: &mut Node, at: &[u32], result: Node) {
     let mut node = values;
-    for key in path {
+    for i in at.iter().map(|i| *i as usize) {
         let next = match &mut node.value {
-            Value::Map(map) => map.get_mut(key),
-            Value::List(items) => key.parse::<usize>().ok().and_then(|i| items.get_mut(i)),
+            Value::Map(map) => map.0.get_mut(i).map(|entry| &mut entry.node),
+            Value::List(items) => items.get_mut(i),
             _ => None,
         };
         let Some(next) = next else { return };
         node = next;
     }
-    match result {
-        Some(result) => *node = result,
-        None => node.value = Value::Null,
-    }
+    *node = result;
 }
 
-fn prune(node: &mut Node) {
+/// Takes out what gave `none`. Positions held until all was evaluated; now they may shift.
+fn prune(node: &mut Node, gone: &HashSet<(u32, u32)>, path: &mut Vec<String>, provenance: &mut Provenance) {
+    let goes = |node: &Node| node.value == Value::Null && gone.contains(&(node.span.source.0, node.span.start));
     match &mut node.value {
         Value::List(items) => {
-            items.retain(|item| item.value != Value::Null);
-            items.iter_mut().for_each(prune);
+            items.retain(|item| !goes(item));
+            // Below a list nothing is recorded.
+            items.iter_mut().for_each(|item| prune(item, gone, &mut Vec::new(), &mut Provenance::default()));
         }
         Value::Map(map) => {
-            map.0.retain(|entry| entry.node.value != Value::Null);
-            map.0.iter_mut().for_each(|entry| prune(&mut entry.node));
+            for Entry { key, node, .. } in &mut map.0 {
+                path.push(key.clone());
+                if goes(node) {
+                    provenance.removed(path, node.span);
+                } else {
+                    prune(node, gone, path, provenance);
+                }
+                path.pop();
+            }
+            map.0.retain(|entry| !goes(&entry.node));
         }
         _ => {}
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolved(text: &str) -> Result<serde_json::Value, Problem> {
-        let mut sources = Sources::default();
-        let id = sources.add("values.yaml", text);
-        let node = sources.read(id)?;
-        resolve(&sources, node, "prod", &Asked::default()).map(|n| n.to_json())
-    }
-
-    #[test]
-    fn values_refer_to_values_in_any_order() {
-        let json = resolved(
-            "url: \"https://{{ values.mlflow.host }}/\"\nmlflow: {host: \"mlflow.{{ values.domain }}\"}\n\
-             domain: \"{{ environment.name }}.example\"\nports: [1, \"{{ values['base'] + 1 }}\"]\nbase: 4\n",
-        )
-        .unwrap();
-        let expected = serde_json::json!({"url": "https://mlflow.prod.example/", "mlflow": {"host": "mlflow.prod.example"},
-            "domain": "prod.example", "ports": [1, 5], "base": 4});
-        assert_eq!(json, expected);
-    }
-
-    #[test]
-    fn a_cycle_is_an_error_with_its_line() {
-        let problem = resolved("a: \"{{ values.b }}\"\nb: \"{{ values.a }}\"\n").unwrap_err();
-        assert_eq!(problem.to_string(), "values.yaml:1:4: `a` refers to itself");
-        assert!(resolved("a: {x: \"{{ values.a }}\"}\n").is_err());
-    }
-
-    #[test]
-    fn paths_are_found_in_expressions() {
-        let expected: Vec<Path> = vec![vec!["a".into(), "b".into()], vec!["c".into(), "0".into()], vec![]];
-        assert_eq!(
-            names("{{ values.a?.b ~ values['c'][0] }} {{ myvalues.x }} {{ values }} {{ x.values.y }}"),
-            expected
-        );
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 //! cluster, and renders no chart.
 
 mod asked;
+mod blame;
+mod budget;
 mod check;
 mod computed;
 mod declared_secret;
@@ -10,11 +12,21 @@ mod desired;
 mod duration;
 mod environment;
 mod environment_file;
+mod evaluate;
+mod explain;
+mod expression;
+mod filters;
+mod functions;
 mod generate;
+mod guard;
 mod interpolate;
 mod merge;
 mod pack;
+mod partial;
+mod path;
+mod provenance;
 mod pull_secret;
+mod quantity;
 mod release;
 mod sealed;
 mod secrets_of;
@@ -29,8 +41,11 @@ pub use computed::ComputedImages;
 pub use declared_secret::KubernetesSecret;
 pub use desired::{Definition, Release, Tier};
 pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
+pub use explain::{Explanation, NoSuchPath, Place, Setting, State};
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
 pub use pack::{OwnChart, chart_yaml};
+pub use path::{InvalidPath, Path, Step};
+pub use provenance::Provenance;
 pub use release::{ChartSource, IgnoredImage};
 pub use sealed::Sealed;
 pub use token::{Encoding, SecretUse, replace_tokens, tokens};
@@ -50,7 +65,7 @@ pub struct Invalid {
 /// Lays maps over each other by the one merge rule, the first at the bottom; none, when there are none.
 pub fn layered(layers: impl IntoIterator<Item = Node>) -> Option<Node> {
     layers.into_iter().reduce(|mut base, over| {
-        merge::merge(&mut base, over);
+        merge::merge(&mut base, over, merge::Nulls::Delete, &mut Provenance::default());
         base
     })
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::environment::read_optional;
+use super::provenance::Provenance;
 use super::{Tree, merge};
 use crate::yaml::{Excerpt, Map, Node, Problem, Sources, Span, Value};
 
@@ -20,7 +21,7 @@ pub(super) fn load(tree: &Tree, sources: &mut Sources, layers: &[String]) -> Res
     let mut merged = Node::new(Value::Map(Map::default()), Span::default());
     for layer in layers {
         if let Some(node) = read(tree, sources, layer)? {
-            merge::merge(&mut merged, node);
+            merge::merge(&mut merged, node, merge::Nulls::Delete, &mut Provenance::default());
         }
     }
     let mut sealed = Sealed::new();

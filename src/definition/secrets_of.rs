@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use tera::Context;
-
 use super::declared_secret::DeclaredSecret;
 use super::desired::Loader;
 use super::release::ReleaseFile;
@@ -16,7 +14,7 @@ pub(super) fn secrets(
     loader: &mut Loader<'_>,
     sources: &Sources,
     file: &ReleaseFile,
-    context: &Context,
+    name: &str,
 ) -> Result<Vec<KubernetesSecret>, Problem> {
     for (name, declaration) in file.secrets.iter().flat_map(DeclaredSecret::generated) {
         generate::add(&mut loader.generated, sources, name, declaration.clone())?;
@@ -25,8 +23,9 @@ pub(super) fn secrets(
     if let Some(registry) = &loader.environment.registry {
         made.extend(pull_secret::made(sources, registry, loader.sealed, loader.asked)?);
     }
+    let scope = loader.names.of_release(name, &file.namespace);
     for declared in &file.secrets {
-        made.push(declared.evaluated(sources, &mut loader.evaluator, loader.asked, context)?);
+        made.push(declared.evaluated(sources, loader.evaluator, loader.asked, &scope)?);
     }
     Ok(made)
 }

@@ -1,140 +1,211 @@
-//! Evaluates the string leaves of a YAML tree as Tera templates. A leaf that is one whole `{{ expression }}` keeps
-//! the expression's type; one that gives `none` removes its key. Must not read files, clock or environment.
+//! Evaluates string leaves as Tera templates. A leaf that is one whole `{{ expression }}` keeps the expression's type;
+//! one that gives `none` removes its key. Must not read clock, environment or network.
 
-use std::sync::{Arc, Mutex};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tera::value::ValueKind;
-use tera::{Context, ErrorKind, Kwargs, State, Tera, TeraResult};
+use tera::{Context, Kwargs, State, Tera, TeraResult};
 
-use super::asked::{self, Asked};
+use super::asked::Asked;
+use super::blame::{explain, undefined, unreadable};
+use super::budget::{Budget, Spent};
+use super::expression::{self, Name};
+use super::filters;
+use super::functions::{self, Desk};
+use super::guard;
+use super::path::Path;
 use crate::yaml::{Entry, Map, Node, Problem, Sources, Span, Value};
 
-/// The filter that hands an expression's value out with its type; not for use in files.
-const CAPTURE: &str = "__capture";
-/// What the filter says of a name without a value.
-const UNDEFINED: &str = "a name in the expression is not defined";
+/// What a guard says of a value that is not there.
+pub(super) const UNDEFINED: &str = "it is not defined";
+/// What a guard says when the budget is spent.
+const TOO_MUCH: &str = "the template does too much: it goes through or keeps too many values";
 /// The most bytes that one leaf may become.
-const MAX_OUTPUT: usize = 1024 * 1024;
+pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
+/// The longest template.
+const MAX_TEMPLATE: usize = 256 * 1024;
+/// The most that one expression's value may weigh.
+const MAX_RESULT: u64 = 16 << 20;
 
-/// Evaluates leaves with the same names at hand.
+/// What is at hand where a template stands.
+pub(super) trait Scope {
+    /// The environment's values, for expressions that are a plain path into them.
+    fn values(&self, path: &Path) -> Option<&Node>;
+
+    /// Everything that some names need.
+    fn context(&self, names: &[Name]) -> Context;
+
+    /// What there is instead of a name: its neighbours.
+    fn neighbours(&self, name: &Name) -> Vec<String>;
+}
+
+/// Evaluates leaves.
 pub(super) struct Evaluator {
     tera: Tera,
     captured: Arc<Mutex<Option<tera::Value>>>,
+    budget: Arc<Budget>,
+    desk: Arc<Desk>,
     asked: Asked,
 }
 
-/// Whether a text has anything to evaluate.
-pub(super) fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%") || text.contains("{#")
+/// A leaf to evaluate.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf<'a> {
+    pub sources: &'a Sources,
+    pub text: &'a str,
+    pub span: Span,
 }
 
 impl Evaluator {
     pub(super) fn new(asked: &Asked) -> Evaluator {
-        let captured = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&captured);
-        let mut tera = Tera::new();
-        tera.register_filter(CAPTURE, move |value: tera::Value, _: Kwargs, _: &State| -> TeraResult<String> {
-            if value.is_undefined() {
-                return Err(tera::Error::message(UNDEFINED));
-            }
-            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
-            Ok(String::new())
+        let evaluator = Evaluator {
+            tera: Tera::new(),
+            captured: Arc::default(),
+            budget: Arc::new(Budget::new()),
+            desk: Arc::default(),
+            asked: asked.clone(),
+        };
+        evaluator.equip()
+    }
+
+    fn equip(mut self) -> Evaluator {
+        self.guards();
+        filters::register(&mut self.tera, &self.budget);
+        functions::register(&mut self.tera, &self.budget, &self.desk);
+        self.asked.register(&mut self.tera);
+        self
+    }
+
+    /// What functions read and note.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn guards(&mut self) {
+        let slot = Arc::clone(&self.captured);
+        let budget = Arc::clone(&self.budget);
+        self.tera.register_filter(guard::CAPTURE, move |value: tera::Value, _: Kwargs, _: &State| {
+            defined(&value)?;
+            at_most(budget.weigh(&value).map_err(too_much)?, MAX_RESULT)?;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok::<_, tera::Error>(String::new())
         });
-        asked.register(&mut tera);
-        Evaluator { tera, captured, asked: asked.clone() }
+        let budget = Arc::clone(&self.budget);
+        self.tera.register_filter(guard::WEIGH, move |value: tera::Value, _: Kwargs, _: &State| {
+            defined(&value)?;
+            budget.weigh(&value).map_err(too_much)?;
+            Ok::<_, tera::Error>(value)
+        });
+        let budget = Arc::clone(&self.budget);
+        self.tera.register_filter(guard::WEIGH_OPTIONAL, move |value: tera::Value, _: Kwargs, _: &State| {
+            budget.weigh(&value).map_err(too_much)?;
+            Ok::<_, tera::Error>(value)
+        });
+        let budget = Arc::clone(&self.budget);
+        self.tera.register_filter(guard::WEIGH_TEXT, move |value: tera::Value, _: Kwargs, _: &State| {
+            defined(&value)?;
+            at_most(budget.weigh(&value).map_err(too_much)?, MAX_OUTPUT as u64)?;
+            Ok::<_, tera::Error>(value)
+        });
+        let budget = Arc::clone(&self.budget);
+        self.tera.register_filter(guard::WEIGH_ITEMS, move |value: tera::Value, _: Kwargs, _: &State| {
+            defined(&value)?;
+            budget.rounds(&value).map_err(too_much)?;
+            Ok::<_, tera::Error>(value)
+        });
     }
 
-    /// Evaluates every leaf of a tree.
-    pub(super) fn tree(&mut self, sources: &Sources, node: &Node, context: &Context) -> Result<Node, Problem> {
-        Ok(self.node(sources, node, context)?.unwrap_or(Node::new(Value::Null, node.span)))
-    }
-
-    /// `None` means that the leaf gave `none`: its key or item goes.
-    fn node(&mut self, sources: &Sources, node: &Node, context: &Context) -> Result<Option<Node>, Problem> {
-        let value = match &node.value {
-            Value::String(text) if is_template(text) => return self.leaf(sources, text, node.span, context),
-            Value::List(items) => {
-                let mut kept = Vec::with_capacity(items.len());
-                for item in items {
-                    kept.extend(self.node(sources, item, context)?);
-                }
-                Value::List(kept)
-            }
-            Value::Map(map) => {
-                let mut kept = Map::default();
-                for Entry { key, key_span, node } in &map.0 {
-                    if let Some(node) = self.node(sources, node, context)? {
-                        kept.0.push(Entry { key: key.clone(), key_span: *key_span, node });
-                    }
-                }
-                Value::Map(kept)
-            }
-            plain => plain.clone(),
-        };
-        Ok(Some(Node::new(value, node.span)))
-    }
-
-    /// Evaluates one leaf.
-    pub(super) fn leaf(
-        &mut self,
-        sources: &Sources,
-        text: &str,
-        span: Span,
-        context: &Context,
-    ) -> Result<Option<Node>, Problem> {
-        let problem = |message: String| Problem::new(message).at(sources, span);
-        let text = &asked::named(text);
+    /// Evaluates one leaf; `None` when it gives `none`.
+    pub(super) fn leaf(&self, leaf: Leaf, scope: &dyn Scope) -> Result<Option<Node>, Problem> {
         self.asked.begin();
-        let value = match whole_expression(text) {
-            Some(expression) => {
-                let wrapped = format!("{{{{ ({expression}) | {CAPTURE} }}}}");
-                let undefined = format!("`{expression}` is not defined");
-                let explained = |e| problem(explain(&e).replace(UNDEFINED, &undefined));
-                self.tera.render_str(&wrapped, context, false).map_err(explained)?;
-                let taken = self.captured.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                let taken = taken.ok_or_else(|| problem("the expression gave no value".to_owned()))?;
-                typed(&taken, span).map_err(problem)?
-            }
-            None => {
-                let rendered = self.tera.render_str(text, context, false).map_err(|e| problem(explain(&e)))?;
-                Some(Node::new(Value::String(rendered), span))
-            }
-        };
-        self.asked.end(sources, span, value.as_ref())?;
-        match &value {
-            Some(Node { value: Value::String(text), .. }) if text.len() > MAX_OUTPUT => {
-                Err(problem(format!("the template gives {} bytes, more than {MAX_OUTPUT}", text.len())))
-            }
-            _ => Ok(value),
+        let value = self.value(leaf, scope)?;
+        self.asked.end(leaf.sources, leaf.span, value.as_ref())?;
+        Ok(value)
+    }
+
+    fn value(&self, leaf: Leaf, scope: &dyn Scope) -> Result<Option<Node>, Problem> {
+        self.budget.begin();
+        if leaf.text.len() > MAX_TEMPLATE {
+            return Err(leaf.problem(format!("the template is longer than {MAX_TEMPLATE} bytes")));
         }
+        let Some(code) = expression::code(leaf.text) else { return Err(unreadable(leaf)) };
+        let whole = expression::whole(leaf.text);
+        if let Some(name) = whole.as_ref().and_then(expression::plain_path).filter(|name| name.root == "values") {
+            return self.copy(leaf, &name, scope);
+        }
+        let guarded = guard::guard(leaf.text, &code, whole.is_some())
+            .map_err(|forbidden| leaf.problem_at(forbidden.message, forbidden.range))?;
+        let names = expression::names(&code);
+        let mut output = Capped(Vec::new());
+        let run = self.tera.render_str_to(&guarded.text, &scope.context(&names), false, &mut output);
+        run.map_err(|error| explain(leaf, &guarded, &code, &names, scope, &error))?;
+        if whole.is_some() {
+            let taken = self.captured.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let taken = taken.ok_or_else(|| leaf.problem("the expression gave no value"))?;
+            return typed(&taken, leaf.span).map_err(|message| leaf.problem(message));
+        }
+        let text = String::from_utf8(output.0).map_err(|_| leaf.problem("the template gives no UTF-8"))?;
+        Ok(Some(Node::new(Value::String(text), leaf.span)))
+    }
+
+    /// A path into the values and nothing else: what stands there, as if it were written here.
+    fn copy(&self, leaf: Leaf, name: &Name, scope: &dyn Scope) -> Result<Option<Node>, Problem> {
+        let Some(found) = scope.values(&name.path) else { return Err(undefined(leaf, name, scope)) };
+        self.budget.weigh_node(found).map_err(|Spent| leaf.problem(TOO_MUCH))?;
+        Ok(copied(found, leaf.span))
     }
 }
 
-/// The expression of a text that is one whole `{{ … }}` and nothing else. Two closing braces inside it are set apart,
-/// because the template engine would take them for the end.
-fn whole_expression(text: &str) -> Option<String> {
-    let inner = text.trim().strip_prefix("{{")?;
-    let inner = inner.strip_prefix('-').unwrap_or(inner);
-    let (mut depth, mut quote, mut expression) = (0_usize, None, String::new());
-    for (i, c) in inner.char_indices() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"' | '`') => quote = Some(c),
-            (None, '{') => depth += 1,
-            (None, '}') if depth == 0 => {
-                return (&inner[i..] == "}}").then(|| expression.trim_end_matches('-').trim().to_owned());
-            }
-            (None, '}') => {
-                depth -= 1;
-                expression.push_str("} ");
-                continue;
-            }
-            _ => {}
+/// A copy with another place; what is nothing is left out.
+fn copied(node: &Node, span: Span) -> Option<Node> {
+    let value = match &node.value {
+        Value::Null => return None,
+        Value::List(items) => Value::List(items.iter().filter_map(|item| copied(item, span)).collect()),
+        Value::Map(map) => {
+            let entry = |entry: &Entry| {
+                Some(Entry { key: entry.key.clone(), key_span: span, node: copied(&entry.node, span)? })
+            };
+            Value::Map(Map(map.0.iter().filter_map(entry).collect()))
         }
-        expression.push(c);
+        plain => plain.clone(),
+    };
+    Some(Node::new(value, span))
+}
+
+fn defined(value: &tera::Value) -> TeraResult<()> {
+    if value.is_undefined() { Err(tera::Error::message(UNDEFINED)) } else { Ok(()) }
+}
+
+/// What a template is told that does too much.
+pub(super) fn too_much(_: Spent) -> tera::Error {
+    tera::Error::message(TOO_MUCH)
+}
+
+fn at_most(weight: u64, most: u64) -> TeraResult<()> {
+    if weight > most { Err(tera::Error::message(format!("the value is larger than {most} bytes"))) } else { Ok(()) }
+}
+
+/// Takes what one leaf may become.
+struct Capped(Vec<u8>);
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_OUTPUT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
-    None
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A value of the template language as a tree without places.
+pub(super) fn from_tera(value: &tera::Value) -> Result<Node, String> {
+    Ok(typed(value, Span::default())?.unwrap_or(Node::new(Value::Null, Span::default())))
 }
 
 /// A value of the template language as a YAML value; `None` for `none`.
@@ -142,15 +213,15 @@ fn typed(value: &tera::Value, span: Span) -> Result<Option<Node>, String> {
     let node = |value| Some(Node::new(value, span));
     Ok(match value.kind() {
         ValueKind::None => None,
-        ValueKind::Undefined => return Err(UNDEFINED.to_owned()),
+        ValueKind::Undefined => return Err("template: something in the expression is not defined".to_owned()),
         ValueKind::Bool => node(Value::Bool(value.as_bool().unwrap_or_default())),
         ValueKind::F64 => match value.as_f64() {
             Some(f) if f.is_finite() => node(Value::Float(f)),
-            _ => return Err("the expression gives no finite number".to_owned()),
+            _ => return Err("template: the expression gives no finite number".to_owned()),
         },
         ValueKind::U64 | ValueKind::I64 | ValueKind::U128 | ValueKind::I128 => {
-            let int = value.as_i64().ok_or("the expression gives a number that is too large")?;
-            node(Value::Int(int))
+            let int = value.as_i64().filter(|int| crate::yaml::is_exact(*int));
+            node(Value::Int(int.ok_or("template: the expression gives a number that is too large for Helm")?))
         }
         ValueKind::Array => {
             let items = value.as_array().unwrap_or_default().iter();
@@ -167,76 +238,22 @@ fn typed(value: &tera::Value, span: Span) -> Result<Option<Node>, String> {
             node(Value::Map(map))
         }
         ValueKind::String => node(Value::String(value.as_str().unwrap_or_default().to_owned())),
-        _ => return Err("the expression gives something that YAML can't hold".to_owned()),
+        _ => return Err("template: the expression gives something that YAML can't hold".to_owned()),
     })
 }
 
-/// The template engine's own word without its drawing of the one-line source.
-fn explain(error: &tera::Error) -> String {
-    let message = match error.kind() {
-        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
-        _ => error.to_string(),
-    };
-    format!("template: {}", message.replace(CAPTURE, "the expression"))
+/// A YAML value as the template language has it.
+pub(super) fn to_tera(node: &Node) -> tera::Value {
+    match &node.value {
+        Value::Null => tera::Value::none(),
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => (*i).into(),
+        Value::Float(f) => (*f).into(),
+        Value::String(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(to_tera).collect::<Vec<_>>().into(),
+        Value::Map(map) => map.0.iter().map(|e| (e.key.clone().into(), to_tera(&e.node))).collect::<tera::Map>().into(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn evaluate(text: &str) -> Result<serde_json::Value, Problem> {
-        let mut sources = Sources::default();
-        let id = sources.add("values.yaml", text);
-        let node = sources.read(id)?;
-        let values = serde_json::json!({
-            "n": 3, "on": true, "text": "a: b\n- {{ x", "hosts": ["a", "b"], "buckets": [{"name": "m"}],
-            "big": 20, "nested": {"x": 1.5},
-        });
-        let mut context = Context::new();
-        context.insert("values", &values);
-        Evaluator::new(&Asked::default()).tree(&sources, &node, &context).map(|n| n.to_json())
-    }
-
-    #[test]
-    fn whole_expressions_keep_their_type() {
-        let json = evaluate(
-            r#"
-int: "{{ values.n + 1 }}"
-bool: "{{ values.on and values.n > 2 }}"
-float: "{{ values.nested.x }}"
-list: "{{ values.hosts }}"
-made: "{{ [{'name': b.name, 'policy': {'kind': 'none'}} for b in values.buckets] }}"
-map: "{{ values.nested }}"
-text: "{{ values.text }}"
-joined: "s3://{{ values.hosts[0] }}-{{ values.n }}"
-plain: "{ not a template }"
-choice: "{{ 'big' if values.big > 9 else none }}"
-"#,
-        )
-        .unwrap();
-        let expected = serde_json::json!({
-            "int": 4, "bool": true, "float": 1.5, "list": ["a", "b"],
-            "made": [{"name": "m", "policy": {"kind": "none"}}], "map": {"x": 1.5}, "text": "a: b\n- {{ x",
-            "joined": "s3://a-3", "plain": "{ not a template }", "choice": "big",
-        });
-        assert_eq!(json, expected);
-    }
-
-    #[test]
-    fn none_removes_the_key_or_item() {
-        let json = evaluate(
-            "a: \"{{ none }}\"\nb: [1, \"{{ values.missing or none }}\"]\nc: \"{{ values.missing?.x or none }}\"\n",
-        );
-        assert_eq!(json.unwrap(), serde_json::json!({"b": [1]}));
-    }
-
-    #[test]
-    fn undefined_names_and_syntax_errors_show_the_line() {
-        for text in
-            ["x: 1\na: \"{{ values.nope }}\"\n", "x: 1\na: \"{{ values.n +  }}\"\n", "x: 1\na: \"{{ nope }}/x\"\n"]
-        {
-            let problem = evaluate(text).unwrap_err();
-            assert!(problem.to_string().starts_with("values.yaml:2:4: template: "), "{problem}");
-        }
-    }
-}
+mod tests;

@@ -197,7 +197,7 @@ fn wanted(path: &str) -> bool {
         ["environments", _, "releases", file] => file.ends_with(".yaml"),
         ["templates", _, _, "release.yaml" | "values.yaml"] => true,
         ["templates", _, _, "patches", file] => file.ends_with(".yaml"),
-        ["templates", _, _, "chart", ..] => true,
+        ["templates", _, _, "chart" | "files", _, ..] | ["environments", _, "files", _, ..] => true,
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 
 mod fields;
 mod node;
+mod print;
 mod problem;
 mod read;
 mod scalar;
@@ -10,7 +11,8 @@ mod sources;
 
 pub use fields::{Fields, nearest};
 pub use node::{Entry, Map, Node, Span, Value};
+pub use print::print;
 pub use problem::{Excerpt, Problem};
 pub use read::{Author, parse, parse_generated};
-pub use scalar::plain_needs_quotes;
+pub use scalar::{is_exact, plain_needs_quotes};
 pub use sources::{SourceId, Sources};

@@ -102,7 +102,9 @@ impl<'a> Reader<'a> {
                 let forced = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let value = match style {
                     ScalarStyle::Plain if !forced => {
-                        scalar::resolve(&text).map_err(|message| self.problem(message, span))?
+                        let value = scalar::resolve(&text).map_err(|message| self.problem(message, span))?;
+                        self.refuse_rounding(&text, &value, span)?;
+                        value
                     }
                     _ => Value::String(text.into_owned()),
                 };
@@ -117,6 +119,23 @@ impl<'a> Reader<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Helm keeps numbers as floats of 64 bits: a long one would reach the chart as another.
+    fn refuse_rounding(&self, text: &str, value: &Value, span: Span) -> Result<(), Problem> {
+        let rounds = match value {
+            Value::Int(int) => !scalar::is_exact(*int),
+            // Digits alone that are no whole number of 64 bits.
+            Value::Float(_) => {
+                text.len() > 15 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'_'))
+            }
+            _ => false,
+        };
+        if !rounds || self.author == Author::Program {
+            return Ok(());
+        }
+        let problem = self.problem(format!("Helm would round the number `{text}`"), span);
+        Err(problem.help("put it in quotes, so that the chart gets its digits"))
     }
 
     fn list(&mut self, mut span: Span, depth: usize) -> Result<Node, Problem> {
@@ -343,6 +362,27 @@ mod tests {
         }
         assert!(read(&bomb).unwrap_err().message.contains("too large"));
         assert!(read(&"[".repeat(5000)).is_err());
+    }
+
+    #[test]
+    fn numbers_that_helm_rounds_are_refused() {
+        for text in [
+            "9007199254740993",
+            "-9007199254740993",
+            "0x20000000000001",
+            "123456789012345678901",
+            "1_000_000_000_000_000_000_000",
+        ] {
+            let problem = read(&format!("id: {text}\n")).unwrap_err();
+            assert_eq!(problem.to_string(), format!("f.yaml:1:5: Helm would round the number `{text}`"));
+            assert!(problem.help.unwrap().contains("quotes"));
+        }
+        for text in ["9007199254740992", "1e20", "1.23456789012345678", "\"9007199254740993\""] {
+            assert!(read(&format!("id: {text}\n")).is_ok(), "{text}");
+        }
+        for text in [".inf", "-.Inf", "+.INF", ".nan"] {
+            assert!(read(&format!("x: {text}\n")).unwrap_err().message.contains("Helm value"), "{text}");
+        }
     }
 
     #[test]

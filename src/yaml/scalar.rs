@@ -18,6 +18,12 @@ pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {
     Ok(value)
 }
 
+/// Whether Helm keeps a whole number as it is: it turns every number into a float of 64 bits.
+pub fn is_exact(int: i64) -> bool {
+    const LIMIT: u64 = 1 << 53;
+    int.unsigned_abs() <= LIMIT
+}
+
 /// Whether a text would be read as something else than text if it were written without quotes.
 pub fn plain_needs_quotes(text: &str) -> bool {
     !matches!(resolve(text), Ok(Value::String(_)))

@@ -44,7 +44,7 @@ impl Sources {
     /// The line a span starts in.
     pub fn excerpt(&self, span: Span) -> Excerpt {
         let text = self.text(span.source);
-        let line = text.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or("");
+        let line = if span.line == 0 { "" } else { line_at(text, span.start as usize) };
         let rest = line.chars().count().saturating_sub(span.column.saturating_sub(1) as usize);
         let meant = text.get(span.start as usize..span.end as usize).unwrap_or("");
         let width = meant.lines().next().unwrap_or("").chars().count().min(rest).max(1);
@@ -56,4 +56,14 @@ impl Sources {
             width: width as u32,
         }
     }
+}
+
+/// The line that holds a byte.
+fn line_at(text: &str, at: usize) -> &str {
+    let at = at.min(text.len());
+    let bytes = text.as_bytes();
+    let start = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let end = bytes[start..].iter().position(|b| *b == b'\n').map_or(text.len(), |i| start + i);
+    let line = text.get(start..end).unwrap_or("");
+    line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\u{feff}')
 }

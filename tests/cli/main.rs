@@ -19,3 +19,4 @@ mod secrets;
 mod shop;
 mod sops;
 mod template;
+mod values;
