@@ -14,4 +14,7 @@ mod planted;
 mod platform;
 mod rig;
 mod secrets;
+mod shipped;
+mod shipped_minimal;
+mod shipped_renders;
 mod straight;

