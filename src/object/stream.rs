@@ -76,8 +76,12 @@ impl Stream {
     pub fn parse(text: impl Into<String>) -> Result<Stream, InvalidObject> {
         let text = text.into();
         let mut objects = Vec::new();
+        // helm names the file once, above what it holds. Where that begins with a separator or has several documents,
+        // as definitions in `crds/` do, the comment stands alone and is meant for all that follow.
+        let mut origin = None;
         for range in documents(&text) {
-            objects.extend(object(&text, range)?);
+            origin = source(&text[range.clone()]).or(origin);
+            objects.extend(object(&text, range, origin.clone())?);
         }
         Ok(Stream { text, objects })
     }
@@ -165,9 +169,12 @@ fn documents(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-fn object(text: &str, range: Range<usize>) -> Result<Option<Object>, InvalidObject> {
+fn source(document: &str) -> Option<String> {
+    document.lines().find_map(|line| line.strip_prefix(SOURCE)).map(|origin| origin.trim().to_owned())
+}
+
+fn object(text: &str, range: Range<usize>, origin: Option<String>) -> Result<Option<Object>, InvalidObject> {
     let document = &text[range.clone()];
-    let origin = document.lines().find_map(|line| line.strip_prefix(SOURCE)).map(|o| o.trim().to_owned());
     let invalid = |problem| InvalidObject { origin: origin.clone(), problem };
     let node = yaml::parse_generated("rendered", document).map_err(invalid)?;
     let Some(map) = node.as_map() else {
@@ -224,6 +231,21 @@ mod tests {
             Some(Hook { events: vec!["pre-install".into(), "pre-upgrade".into()], weight: -5 })
         );
         assert!(!stream.objects[1].is_test());
+    }
+
+    #[test]
+    fn a_file_that_begins_with_a_separator_keeps_its_origin() {
+        let crd = |name| {
+            format!(
+                "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}}}\n"
+            )
+        };
+        let pod = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n";
+        let text = format!("---\n# Source: c/crds/all.yaml\n{}{}{pod}", crd("xs.example"), crd("ys.example"));
+        let stream = Stream::parse(text).unwrap();
+        let from_crds: Vec<bool> = stream.objects.iter().map(Object::is_from_crds_folder).collect();
+        assert_eq!(from_crds, [true, true, false]);
+        assert_eq!(stream.objects[1].origin.as_deref(), Some("c/crds/all.yaml"));
     }
 
     #[test]

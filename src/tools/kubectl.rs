@@ -2,12 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::process::{self, Call, CallError, Interrupt};
 
 /// Who owns the fields this program applies itself.
 const FIELD_MANAGER: &str = "platctl";
+/// How long definitions may take to be served.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What `kubectl wait` fails with, instead of waiting, when it looks at an object before the server has written its
+/// conditions. A definition is in that state right after it was made.
+const TOO_EARLY: &str = ".status.conditions accessor error";
 
 /// Which cluster to talk to; what is not named is kubectl's own default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,9 +105,18 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn wait_established(&self, crds: &[String]) -> Result<(), CallError> {
-        let mut args = vec!["wait".to_owned(), "--for=condition=Established".to_owned(), "--timeout=60s".to_owned()];
+        let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+        let mut args = vec!["wait".to_owned(), "--for=condition=Established".to_owned(), timeout];
         args.extend(crds.iter().map(|name| format!("customresourcedefinition/{name}")));
-        self.run(args, None).await.map(|_| ())
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.run(args.clone(), None).await {
+                Err(error) if error.stderr().contains(TOO_EARLY) && Instant::now() < end => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                result => return result.map(|_| ()),
+            }
+        }
     }
 
     /// What stands in the way of a release's pods, as lines for people: pods that are not ready and why.

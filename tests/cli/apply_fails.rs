@@ -215,6 +215,21 @@ fn definitions_of_resources_are_taken_over_from_helm_alone() {
 }
 
 #[test]
+fn a_definition_without_conditions_yet_is_waited_for() {
+    // As controller-gen writes them: a separator between helm's comment and the definition.
+    let crd = "---\n# Source: store/crds/a.yaml\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.org}\nspec: {group: example.org, names: {kind: A, plural: a}, versions: [{name: v1, served: true, storage: true}]}\n";
+    let shop = Shop::locked();
+    shop.run(&["apply", "-e", "prod", "-l", "name=queue"]).ok();
+    shop.forget_calls();
+    put(&shop.fake("render/store.yaml"), crd);
+    let early = "error: .status.conditions accessor error: <nil> is of the type <nil>, expected []interface{}\n";
+    put(&shop.fake("fail-once/wait"), early);
+    shop.run(&["apply", "-e", "prod", "-l", "tier=base"]).ok();
+    let waits = shop.calls().iter().filter(|call| call.contains("customresourcedefinition/a.example.org")).count();
+    assert_eq!(waits, 2, "asked too early, and again");
+}
+
+#[test]
 fn an_interrupt_waits_for_helm() {
     let shop = Shop::locked();
     put(&shop.fake("hang/store"), "");
