@@ -186,9 +186,12 @@ impl<'d> Explainer<'d> {
         for key in at.walk.keys().filter(|key| map.is_none_or(|map| map.get(key).is_none())) {
             self.below(subject, at, path, Step::Key(key.to_owned()), None, found);
         }
-        let container = matches!(at.node.map(|node| &node.value), Some(Value::Map(_) | Value::List(_)));
-        let empty = found.len() == before;
-        if (empty || !container) && (at.node.is_some() || !at.walk.past().is_empty()) {
+        let filled = match at.node.map(|node| &node.value) {
+            Some(Value::Map(map)) => !map.0.is_empty(),
+            Some(Value::List(items)) => !items.is_empty(),
+            _ => false,
+        };
+        if !filled && (at.node.is_some() || !at.walk.past().is_empty()) {
             self.seen.clear();
             let one = self.one(path.to_string(), subject, at, path);
             found.insert(before, one);

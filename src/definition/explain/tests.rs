@@ -67,6 +67,16 @@ fn who_set_it_and_whom_they_overrode() {
 }
 
 #[test]
+fn a_map_that_lost_everything_is_explained_with_what_it_lost() {
+    let definition = definition(&[("templates/apps/a/values.yaml", "e: {x: \"{{ none }}\"}\nk: {l: []}\n")]);
+    assert_eq!(
+        explained(&definition, true, "e"),
+        "e={}\n a/values.yaml:1:4 {x: \"{{ none }}\"} Holds\ne.x=-\n a/values.yaml:1:8 \"{{ none }}\" Deletes"
+    );
+    assert_eq!(explained(&definition, true, "k"), "k.l=[]\n a/values.yaml:2:8 [] Holds");
+}
+
+#[test]
 fn through_templates_to_the_last_file() {
     let definition = definition(&[
         ("environments/prod/values.yaml", "hosts: [a, \"b.{{ values.domain }}\"]\ndomain: d\nl: [{name: x}]\n"),
