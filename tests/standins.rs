@@ -1,6 +1,6 @@
-//! The shipped platform and the charts that stand in for upstream's: every key that a release of the platform sets has
-//! to be a key of its stand-in. helm passes over a key that a chart does not know, so without this a misspelt key, or
-//! a stand-in that does not play what is set, would prove nothing.
+//! The shipped platform, its lock, and the charts that stand in for upstream's: every key that a release of the
+//! platform sets has to be a key of its stand-in. helm passes over a key that a chart does not know, so without this a
+//! misspelt key, or a stand-in that does not play what is set, would prove nothing.
 //!
 //! What is read is what the files say. A leaf that is an expression may become a map of any shape; what that holds is
 //! up to the chart's schema, and to tests/e2e, which renders it.
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use platctl::definition::{ChartSource, LOCK_PATH, OwnChart, Tree};
+use platctl::lock::Lock;
 use serde_json::{Map, Value};
 
 /// Maps of any keys that have some to begin with: configuration of a program, by chart.
@@ -178,4 +180,24 @@ fn an_unknown_key_is_found() {
     let mut found = Vec::new();
     unknown(&serde_yaml::from_str(set).unwrap(), &known, "", &mut found);
     assert_eq!(found, ["a.c", "list (a map, and the chart has [])", "d"]);
+}
+
+/// A fresh checkout pins our own charts: one that was edited without `platctl lock` would be refused at the first
+/// `bundle`.
+#[test]
+fn the_lock_has_our_own_charts_as_they_are() {
+    let tree = Tree::read(root()).unwrap();
+    let lock = Lock::parse(LOCK_PATH, &String::from_utf8_lossy(tree.get(LOCK_PATH).unwrap())).unwrap();
+    let mut own = 0;
+    for release in folders(&root().join("templates")).iter().flat_map(|tier| folders(tier)) {
+        let folder = release.join("chart");
+        if folder.is_dir() {
+            let path = folder.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            let packed = OwnChart::pack(&tree, &path).unwrap();
+            let locked = lock.chart(&ChartSource::Own { folder: path.clone() });
+            assert_eq!(locked.map(|chart| chart.digest), Some(packed.digest), "{path}: run `platctl lock`");
+            own += 1;
+        }
+    }
+    assert!(own > 0);
 }
