@@ -189,13 +189,11 @@ fn definitions_are_established() {
     assert!(repository.starts_with(&rig().registry), "{:#}", policy["spec"]);
 }
 
-/// Objects whose webhooks fail closed: they are only there because their releases waited until somebody answered.
+/// The issuer's webhook fails closed: it is only there because its release waited until somebody answered.
 fn webhooks_were_asked() {
     assert!(rig().get(&["clusterissuers.cert-manager.io", "site-ca"])["spec"].is_object());
     let runtimes = rig().get(&["clustertrainingruntimes.trainer.kubeflow.org"]);
-    let exempt = "trainer.kubeflow.org/webhook-validation";
-    let runtimes = runtimes["items"].as_array().unwrap();
-    assert!(runtimes.len() >= 3 && runtimes.iter().all(|runtime| runtime["metadata"]["labels"][exempt].is_null()));
+    assert!(runtimes["items"].as_array().unwrap().len() >= 3);
 }
 
 fn status_as_json(crossing: &Crossing) {
