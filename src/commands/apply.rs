@@ -11,7 +11,7 @@ use super::recover::{self, Recovery};
 use super::workspace::Workspace;
 use super::{Context, push, reveal};
 use crate::bundle::ImageInfo;
-use crate::definition::Release;
+use crate::definition::{Definition, Release};
 use crate::execute::{self, Event, Hands, Report, Work};
 use crate::files;
 use crate::plan::{self, Action, Plan, Step};
@@ -71,7 +71,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         installation::check_needs(&installation, &plan, &observed)?;
     }
     let report = change(context, &workspace, &installation, &plan, &kubectl).await?;
-    conclude(context, &plan, &report, begun.elapsed())
+    conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 
 /// What apply would do, a line each.
@@ -253,14 +253,21 @@ fn draw(ui: &Ui, event: &Event) {
 }
 
 /// Says how it ended.
-fn conclude(context: &Context, plan: &Plan, report: &Report, elapsed: Duration) -> Result<u8, Failures> {
+fn conclude(
+    context: &Context,
+    definition: &Definition,
+    plan: &Plan,
+    report: &Report,
+    elapsed: Duration,
+) -> Result<u8, Failures> {
     let changes = plan.changes().count();
     let done = report.done.len();
     if report.failed.is_empty() && !report.interrupted && done == changes {
         context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
         return Ok(0);
     }
-    let mut failures: Vec<Failure> = report.failed.iter().flat_map(failure::release).collect();
+    let mut failures: Vec<Failure> =
+        report.failed.iter().flat_map(|error| failure::release(definition, error)).collect();
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }

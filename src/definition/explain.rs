@@ -1,6 +1,8 @@
 //! Where a value comes from: who set it, whom they overrode, and what a template there names, down to the last file.
 //! Worked out when somebody asks, from the places that nodes keep and the record of merging. Must not change values.
 
+mod origin;
+
 use std::collections::HashSet;
 
 use super::expression::{self, Name};
@@ -8,6 +10,8 @@ use super::path::{Path, Step};
 use super::provenance::{Provenance, Walk};
 use super::{Definition, Release};
 use crate::yaml::{Node, Sources, Span, Value, nearest};
+
+pub use origin::Origin;
 
 /// Where one value comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +29,8 @@ pub struct Explanation {
 pub struct Setting {
     /// Where.
     pub place: Place,
+    /// The same in the texts of the definition.
+    pub span: Span,
     /// What is written there.
     pub text: String,
     /// What became of it.
@@ -182,15 +188,11 @@ impl<'d> Explainer<'d> {
             }
             _ => {}
         }
-        let map = at.node.and_then(Node::as_map);
-        for key in at.walk.keys().filter(|key| map.is_none_or(|map| map.get(key).is_none())) {
+        for key in at.walk.keys().filter(|key| at.node.is_none_or(|node| node.get(key).is_none())) {
             self.below(subject, at, path, Step::Key(key.to_owned()), None, found);
         }
-        let filled = match at.node.map(|node| &node.value) {
-            Some(Value::Map(map)) => !map.0.is_empty(),
-            Some(Value::List(items)) => !items.is_empty(),
-            _ => false,
-        };
+        let items = at.node.and_then(Node::as_list).map_or(0, <[Node]>::len);
+        let filled = items > 0 || at.node.and_then(Node::as_map).is_some_and(|map| !map.0.is_empty());
         if !filled && (at.node.is_some() || !at.walk.past().is_empty()) {
             self.seen.clear();
             let one = self.one(path.to_string(), subject, at, path);
@@ -232,12 +234,12 @@ impl<'d> Explainer<'d> {
             deleted = past.deletes;
             let same = settings
                 .last()
-                .is_some_and(|last: &Setting| past.span.line > 0 && last.place == place(subject, past.span));
+                .is_some_and(|last: &Setting| past.span.line > 0 && last.place == place(subject.sources, past.span));
             if !same {
                 let rest = if past.deletes && settings.is_empty() { Some([].as_slice()) } else { None };
                 settings.push(match rest {
                     Some(rest) => self.setting(subject, past.span, state, rest),
-                    None => self.bare(subject, past.span, state),
+                    None => bare(subject.sources, past.span, state),
                 });
             }
         }
@@ -245,13 +247,9 @@ impl<'d> Explainer<'d> {
         Explanation { name, value, settings }
     }
 
-    fn bare(&self, subject: &Subject, span: Span, state: State) -> Setting {
-        Setting { place: place(subject, span), text: text(subject.sources, span), state, from: Vec::new() }
-    }
-
     /// A setting with what its template names; `rest` leads from the template's value to the one explained.
     fn setting(&mut self, subject: &Subject<'d>, span: Span, state: State, rest: &[Step]) -> Setting {
-        let mut setting = self.bare(subject, span, state);
+        let mut setting = bare(subject.sources, span, state);
         let Some(template) = subject.provenance.template_at(span) else { return setting };
         let code = expression::code(template).unwrap_or_default();
         let whole = expression::whole(template).as_ref().and_then(expression::plain_path);
@@ -311,10 +309,7 @@ impl<'d> Explainer<'d> {
         for step in rest {
             node = step.of(node)?;
         }
-        let sources = &self.definition.sources;
-        let place =
-            Place { path: sources.path(node.span.source).to_owned(), line: node.span.line, column: node.span.column };
-        let setting = Setting { place, text: text(sources, node.span), state: State::Holds, from: Vec::new() };
+        let setting = bare(&self.definition.sources, node.span, State::Holds);
         Some(Explanation { name: title, value: Some(node.to_json()), settings: vec![setting] })
     }
 
@@ -331,8 +326,13 @@ impl<'d> Explainer<'d> {
     }
 }
 
-fn place(subject: &Subject, span: Span) -> Place {
-    Place { path: subject.sources.path(span.source).to_owned(), line: span.line, column: span.column }
+/// A setting without what a template there names.
+fn bare(sources: &Sources, span: Span, state: State) -> Setting {
+    Setting { place: place(sources, span), span, text: text(sources, span), state, from: Vec::new() }
+}
+
+fn place(sources: &Sources, span: Span) -> Place {
+    Place { path: sources.path(span.source).to_owned(), line: span.line, column: span.column }
 }
 
 /// What is written at a place: its first line, as far as that says something.

@@ -15,6 +15,11 @@ pub(super) enum Number {
     Part(f64),
 }
 
+/// Whether a text is a quantity.
+pub fn is_quantity(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 /// Reads a quantity; `None` for anything else.
 pub(super) fn parse(text: &str) -> Option<Quantity> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);

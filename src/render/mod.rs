@@ -2,6 +2,7 @@
 //! site's registry. One record of places serves finding and rewriting. Must not decide what is installed.
 
 mod brought;
+mod culprit;
 mod discover;
 mod offer;
 mod rewrite;
@@ -20,6 +21,7 @@ use crate::secrets;
 use crate::tools::{CallError, Helm, TemplateRequest};
 use offer::Offer;
 
+pub use culprit::{Culprit, culprits};
 pub use discover::{Finding, Found, Known, discover, without_place};
 pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
 pub use scan::Scan;
@@ -43,6 +45,8 @@ pub enum RenderError {
     Helm {
         /// The release.
         release: String,
+        /// What its word is about.
+        culprits: Vec<Culprit>,
         /// helm's word.
         #[source]
         source: CallError,
@@ -156,7 +160,11 @@ impl Renderer<'_> {
             api_versions: offer.lists(),
         };
         let text = self.helm.template(&request).await;
-        let text = text.map_err(|source| RenderError::Helm { release: release.name.clone(), source })?;
+        let text = text.map_err(|source| RenderError::Helm {
+            release: release.name.clone(),
+            culprits: culprits(self.definition, release, source.stderr()),
+            source,
+        })?;
         let stream = Stream::parse(text);
         let stream = stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })?;
         Ok(Rendered { stream })

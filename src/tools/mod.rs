@@ -2,6 +2,7 @@
 //! Must not know plans or definitions; each method is one command.
 
 mod catalog;
+mod complaint;
 mod helm;
 mod install;
 mod kubectl;
@@ -11,6 +12,7 @@ mod process;
 mod sops;
 
 pub use catalog::{Tool, tool};
+pub use complaint::{Complaint, complaints};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
 pub use install::{InstallError, install};
 pub use kubectl::{Cluster, Kubectl};

@@ -131,6 +131,32 @@ fn what_helm_says_is_sorted() {
     }
 }
 
+/// What the words are of a value that somebody set: the line is shown, and where its template leads.
+#[test]
+fn who_set_what_is_refused() {
+    let settings = "limits: \"{{ values.limits }}\"\nhots: [a]\nhosts: [b]\npull: Sometimes\n";
+    for (name, word) in [
+        (
+            "blame_schema",
+            "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nweb:\n- at '/limits/memory': got string, want integer\n- at '': additional properties 'hots' not allowed\n",
+        ),
+        (
+            "blame_server",
+            "level=WARN msg=\"upgrade failed\" name=web error=\"failed to create resource: server-side apply failed for object shop/web apps/v1, Kind=Deployment: Deployment.apps \\\"web\\\" is invalid: spec.template.spec.containers[0].imagePullPolicy: Unsupported value: \\\"Sometimes\\\": supported values: \\\"Always\\\", \\\"IfNotPresent\\\", \\\"Never\\\"\"\nError: UPGRADE FAILED: failed to create resource: server-side apply failed for object shop/web apps/v1, Kind=Deployment: Deployment.apps \"web\" is invalid: spec.template.spec.containers[0].imagePullPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"IfNotPresent\", \"Never\"\n",
+        ),
+        (
+            "blame_quantity",
+            "Error: server-side apply failed for object shop/web apps/v1, Kind=Deployment: failed to convert new object (shop/web; apps/v1, Kind=Deployment) to proper version: unable to convert unstructured object to apps/v1, Kind=Deployment: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n",
+        ),
+    ] {
+        let shop = Shop::locked();
+        put(&shop.file("templates/apps/web/values.yaml"), settings);
+        shop.add("environments/prod/values.yaml", "limits: {cpu: 1, memory: 10Gib}\n");
+        shop.run(&["apply", "-e", "prod", "-l", "tier=base"]).ok();
+        assert_screen!(shop.path(), name, failing(&shop, "web", word).screen());
+    }
+}
+
 #[test]
 fn pods_say_why() {
     let shop = Shop::locked();

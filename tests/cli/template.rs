@@ -27,6 +27,28 @@ fn what_would_be_applied() {
     assert!(shop.changing_calls().is_empty() && shop.calls().iter().all(|call| call.starts_with("helm template")));
 }
 
+/// helm's words about a value lead to who set it: through its template, by its key, in a chart within.
+#[test]
+fn who_set_what_a_chart_refuses() {
+    for (name, word) in [
+        (
+            "blame_schema",
+            "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nstore:\n- at '/replicas': got number, want string\n- at '': additional properties 'hosts' not allowed\n",
+        ),
+        (
+            "blame_template",
+            "Error: store/charts/cache/templates/a.yaml:6:15\n  executing \"store/charts/cache/templates/a.yaml\" at <.Values.disk.size.unit>:\n    can't evaluate field unit in type interface {}\n\nUse --debug flag to render out invalid YAML\n",
+        ),
+        ("blame_nobody", "Error: execution error at (store/templates/a.yaml:3:4): replicas must be odd\n"),
+    ] {
+        let shop = Shop::locked();
+        put(&shop.file("environments/prod/releases/store.yaml"), "cache:\n  disk: {size: 10Gi}\n");
+        put(&shop.fake("fail/template-store"), word);
+        let output = shop.run(&["template", "-e", "prod", "-l", "name=store"]);
+        assert_screen!(shop.path(), name, output.exits(1).screen());
+    }
+}
+
 #[test]
 fn several_documents_stay_several() {
     let shop = Shop::locked();

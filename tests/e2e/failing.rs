@@ -25,6 +25,15 @@ fn pods_that_never_get_ready() {
 }
 
 #[test]
+fn a_value_that_the_cluster_refuses() {
+    let small = Small::new("refused").release("one", "app", "").locked();
+    small.values("app", "replicas: -3\n");
+    let output = small.apply().exits(1);
+    let line = "environments/site/releases/app.yaml:1:11\n1 │ replicas: -3\n  │           ^^\n";
+    assert!(output.stderr.contains("Invalid value: -3") && output.stderr.contains(line), "{}", output.screen());
+}
+
+#[test]
 fn another_cluster() {
     let small = Small::new("another").release("one", "app", "").locked();
     small.edit("environments/site/environment.yaml", &rig().uid, "11111111-2222-3333-4444-555555555555");

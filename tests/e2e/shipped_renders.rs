@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::rig::rig;
-use crate::shipped::shipped;
+use crate::shipped::{HERE, shipped};
+use crate::support::{copy_folder, put};
 
 /// A second cache, so that nothing that was kept of the first time is taken for the second.
 #[test]
@@ -69,5 +70,23 @@ fn leaves(value: &Value) -> usize {
         Value::Array(items) if !items.is_empty() => items.iter().map(leaves).sum(),
         Value::Object(map) if !map.is_empty() => map.values().map(leaves).sum(),
         _ => 1,
+    }
+}
+
+/// A real values file with mistakes that the chart's own schema finds: helm's words lead to its lines.
+#[test]
+fn a_mistake_in_a_site_s_values_is_shown_where_it_stands() {
+    let folder = rig().place("shipped-mistaken");
+    copy_folder(&shipped().platform(), &folder);
+    let file = format!("environments/{HERE}/releases/mlflow.yaml");
+    put(&folder.join(&file), "# Ours.\nreplicaCuont: 3\nimage:\n  pullPolicy: Sometimes\n");
+    let template = ["template", "-e", HERE, "-l", "name=mlflow"];
+    let output = shipped().online(rig()).folder(&folder).args(template).run().exits(1);
+    for said in [
+        &format!("┌─ {file}:2:1\n2 │ replicaCuont: 3\n  │ ^^^^^^^^^^^^\n"),
+        &format!("┌─ {file}:4:15\n4 │   pullPolicy: Sometimes\n  │               ^^^^^^^^^\n"),
+        "help: `replicaCuont`: did you mean `replicaCount`?",
+    ] {
+        assert!(output.stderr.contains(said), "{said}\n{}", output.screen());
     }
 }

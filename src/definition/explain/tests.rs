@@ -27,7 +27,7 @@ fn lines(found: &[Explanation], indent: usize, text: &mut Vec<String>) {
     for one in found {
         let value = one.value.as_ref().map_or("-".to_owned(), ToString::to_string);
         text.push(format!("{}{}={value}", " ".repeat(indent), one.name));
-        for Setting { place, text: written, state, from } in &one.settings {
+        for Setting { place, text: written, state, from, .. } in &one.settings {
             let folder = place.path.trim_start_matches("environments/").trim_start_matches("templates/apps/");
             text.push(format!("{} {folder}:{}:{} {written} {state:?}", " ".repeat(indent), place.line, place.column));
             lines(from, indent + 2, text);

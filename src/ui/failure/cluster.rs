@@ -3,8 +3,10 @@
 
 use super::definition::images;
 use super::{Code, Failure, Failures, Kind};
+use crate::definition::Definition;
 use crate::execute::{Cause, ReleaseError};
 use crate::plan::{Action, Blocked, Step};
+use crate::render::culprits;
 use crate::tools::CallError;
 
 /// What a tool's word means.
@@ -75,7 +77,8 @@ const MEANINGS: &[Meaning] = &[
         help: "look at the hook's Job and its pod; after a failed first install helm does not run install hooks again: uninstall the release before the next try",
     },
     Meaning {
-        says: "forbidden",
+        // Not "Forbidden: spec is immutable", which no right helps against.
+        says: "is forbidden",
         means: "not allowed",
         code: Code::Cluster,
         kind: Kind::Yours,
@@ -178,13 +181,21 @@ pub fn cluster(what: &str, error: &CallError) -> Failures {
     call(what.to_owned(), Code::Cluster, error).into()
 }
 
-/// A release's step that failed.
-pub fn release(error: &ReleaseError) -> Vec<Failure> {
+/// A release's step that failed; the definition knows who set what the cluster or the chart refuses.
+pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let failure = match &error.cause {
         Cause::Images(violations) => return images(violations),
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
-        Cause::Helm(source) => call(error.release.clone(), Code::Helm, source),
+        Cause::Helm(source) => {
+            let release = definition.releases.iter().find(|release| release.name == error.release);
+            let culprits = release.map(|release| culprits(definition, release, source.stderr())).unwrap_or_default();
+            let mut failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
+            if !culprits.is_empty() {
+                failure.kind = Kind::Yours;
+            }
+            failure
+        }
     };
     vec![error.observed.iter().fold(failure, |failure, line| failure.detail(line.clone()))]
 }

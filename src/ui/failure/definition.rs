@@ -77,9 +77,9 @@ impl From<InvalidPlatform> for Failures {
 impl From<RenderError> for Failures {
     fn from(error: RenderError) -> Failures {
         match &error {
-            RenderError::Helm { release, source } => {
+            RenderError::Helm { release, culprits, source } => {
                 let failure = Failure::new(Code::Render, Kind::Yours, error.to_string());
-                let mut failure = failure.word(source.stderr());
+                let mut failure = failure.word(source.stderr()).culprits(culprits);
                 failure.ran = Some(source.to_string());
                 failure.help(format!("look at the values.yaml of {release} and at what the chart says of them")).into()
             }

@@ -12,6 +12,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::Style;
+use crate::render::Culprit;
 use crate::yaml::{Excerpt, Problem};
 
 pub use cluster::{blocked, cluster, release};
@@ -41,6 +42,8 @@ pub struct Failure {
     pub kind: Kind,
     /// Where, with the line.
     pub at: Option<Excerpt>,
+    /// Lines that a tool's words are about, each with what is said of it.
+    pub culprits: Vec<(String, Excerpt)>,
     /// Other places and facts, a line each.
     pub details: Vec<String>,
     /// The tool's own words.
@@ -82,6 +85,7 @@ impl Failure {
             title: title.into(),
             kind,
             at: None,
+            culprits: Vec::new(),
             details: Vec::new(),
             word: String::new(),
             ran: None,
@@ -121,6 +125,13 @@ impl Failure {
         self
     }
 
+    /// Adds the lines that a tool's words are about.
+    pub fn culprits(mut self, culprits: &[Culprit]) -> Failure {
+        self.culprits = culprits.iter().map(|culprit| (culprit.text.clone(), culprit.at.clone())).collect();
+        self.help.extend(culprits.iter().filter_map(|culprit| culprit.help.clone()));
+        self
+    }
+
     /// A problem in a file.
     pub fn problem(code: Code, problem: &Problem) -> Failure {
         let mut failure = Failure::new(code, Kind::Yours, problem.message.clone());
@@ -134,6 +145,10 @@ impl Failure {
     fn draw(&self, style: &Style, text: &mut String) {
         let _ = writeln!(text, "{}: {}", style.bad(&format!("error[{}]", self.code)), self.title);
         if let Some(at) = &self.at {
+            draw_excerpt(at, style, text);
+        }
+        for (said, at) in &self.culprits {
+            let _ = writeln!(text, "  {said}");
             draw_excerpt(at, style, text);
         }
         for detail in &self.details {
