@@ -7,7 +7,10 @@ use crate::yaml::{Problem, Sources};
 /// Each minor with its table.
 const TABLES: &[(&str, &str)] = &[
     ("1.31", include_str!("tables/1.31.yaml")),
+    ("1.32", include_str!("tables/1.32.yaml")),
+    ("1.33", include_str!("tables/1.33.yaml")),
     ("1.34", include_str!("tables/1.34.yaml")),
+    ("1.35", include_str!("tables/1.35.yaml")),
     ("1.36", include_str!("tables/1.36.yaml")),
 ];
 
