@@ -66,18 +66,20 @@ fn parsed(path: &str) -> Result<Path, Failures> {
 fn values(definition: &Definition, releases: &[&Release], of_releases: bool, format: Format) -> String {
     let name = &definition.environment.name;
     match (format, of_releases) {
-        (Format::Json, false) => {
-            line(&json!({ "apiVersion": API_VERSION, "environment": name, "values": definition.values.to_json() }))
-        }
+        (Format::Json, false) => line(
+            &json!({ "apiVersion": API_VERSION, "environment": name, "values": definition.shown(&definition.values).to_json() }),
+        ),
         (Format::Json, true) => {
-            let one = |release: &&Release| json!({ "name": release.name, "values": release.values.to_json() });
+            let one = |release: &&Release| json!({ "name": release.name, "values": definition.shown(&release.values).to_json() });
             let releases: Vec<Value> = releases.iter().map(one).collect();
             line(&json!({ "apiVersion": API_VERSION, "environment": name, "releases": releases }))
         }
-        (Format::Text, false) => yaml::print(&definition.values),
-        (Format::Text, true) if releases.len() == 1 => yaml::print(&releases[0].values),
+        (Format::Text, false) => yaml::print(&definition.shown(&definition.values)),
+        (Format::Text, true) if releases.len() == 1 => yaml::print(&definition.shown(&releases[0].values)),
         (Format::Text, true) => {
-            let one = |release: &&Release| format!("---\n# {}\n{}", release.name, yaml::print(&release.values));
+            let one = |release: &&Release| {
+                format!("---\n# {}\n{}", release.name, yaml::print(&definition.shown(&release.values)))
+            };
             releases.iter().map(one).collect()
         }
     }

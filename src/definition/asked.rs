@@ -125,6 +125,15 @@ impl Asked {
         }
     }
 
+    /// Each token that was given, with the secret's name and how it is written, as people are shown it.
+    pub fn shown(&self) -> BTreeMap<String, String> {
+        let shown = |secret: &Secret| match secret.encoding {
+            Encoding::Raw => format!("<secret {}>", secret.name),
+            encoding => format!("<secret {} {}>", secret.name, encoding.word()),
+        };
+        self.inner().by_token.iter().map(|(token, secret)| (token.clone(), shown(secret))).collect()
+    }
+
     /// Every name that was asked for, with the place; each once.
     pub fn names(&self) -> Vec<(String, Span)> {
         let mut places = self.inner().places.clone();

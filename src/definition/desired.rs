@@ -38,6 +38,8 @@ pub struct Definition {
     pub generated: Declarations,
     /// Names in secrets.yaml with their ciphertexts.
     pub sealed: Sealed,
+    /// What people are shown where values hold the token of a secret.
+    pub(super) shown: BTreeMap<String, String>,
     /// The texts that nodes point into.
     pub sources: Sources,
 }
@@ -150,7 +152,8 @@ impl Definition {
         }
         let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
         let releases = releases.into_iter().map(|(release, _)| release).collect();
-        Ok(Definition { environment, declared, values, provenance, tiers, releases, generated, sealed, sources })
+        let shown = asked.shown();
+        Ok(Definition { environment, declared, values, provenance, tiers, releases, generated, sealed, shown, sources })
     }
 
     /// The names of all environments of a tree that can be installed; abstract ones are left out.

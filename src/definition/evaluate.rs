@@ -1,7 +1,7 @@
 //! A whole tree of a release's values: every leaf that is a template, with the names that are at hand there. Must not
 //! read files.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
 use tera::Context;
@@ -17,6 +17,8 @@ use crate::yaml::{Entry, Map, Node, Problem, Sources, Value};
 pub(super) struct Names<'v> {
     values: &'v Node,
     context: Context,
+    /// The values as the template language has them: brought over for the first template that is no plain path.
+    whole: OnceCell<tera::Value>,
     found: RefCell<HashMap<Path, Option<&'v Node>>>,
 }
 
@@ -27,10 +29,9 @@ pub(super) struct ReleaseNames<'n, 'v> {
 }
 
 impl<'v> Names<'v> {
-    /// The names of an environment; its values are brought over once for all releases.
-    pub fn new(values: &'v Node, mut context: Context) -> Names<'v> {
-        context.insert_value("values", to_tera(values));
-        Names { values, context, found: RefCell::default() }
+    /// The names of an environment; its values are brought over at most once for all releases.
+    pub fn new(values: &'v Node, context: Context) -> Names<'v> {
+        Names { values, context, whole: OnceCell::new(), found: RefCell::default() }
     }
 
     /// The same with a release.
@@ -47,7 +48,9 @@ impl Scope for ReleaseNames<'_, '_> {
     }
 
     fn context(&self, _: &[Name]) -> Context {
-        self.context.clone()
+        let mut context = self.context.clone();
+        context.insert_value("values", self.names.whole.get_or_init(|| to_tera(self.names.values)).clone());
+        context
     }
 
     fn neighbours(&self, name: &Name) -> Vec<String> {

@@ -243,7 +243,7 @@ impl<'d> Explainer<'d> {
                 });
             }
         }
-        let value = at.node.filter(|node| !null(node)).map(Node::to_json);
+        let value = at.node.filter(|node| !null(node)).map(|node| self.definition.shown(node).to_json());
         Explanation { name, value, settings }
     }
 

@@ -50,6 +50,16 @@ impl Encoding {
             _ => return None,
         })
     }
+
+    /// The word that [`Encoding::parse`] reads.
+    pub fn word(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::B64 => "b64",
+            Encoding::Url => "url",
+            Encoding::Json => "json",
+        }
+    }
 }
 
 /// The token of a secret. The same name, encoding and dummy give the same token everywhere, so that renders and hashes

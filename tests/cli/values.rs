@@ -48,3 +48,22 @@ fn where_they_come_from() {
     screen(&shop, "explain_far", &["--explain", "store.x"], 1);
     screen(&shop, "explain_no_path", &["--explain", "mlflow..host"], 64);
 }
+
+#[test]
+fn secrets_by_their_names() {
+    let shop = shop();
+    let secret = "\"ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\"";
+    put(&shop.file("environments/base/secrets.yaml"), format!("store: {{password: {secret}}}\nsops: {{mac: m}}\n"));
+    shop.add("environments/base/values.yaml", "key: \"{{ secret('store.password') }}\"\n");
+    let uri = "uri: \"pg://store:{{ secret('store.password', encode='url') }}@db\"\nkeys: [\"{{ values.key }}\"]\n";
+    shop.add("templates/base/store/values.yaml", uri);
+    screen(&shop, "secrets", &[], 0);
+    screen(&shop, "secrets_release", &["-l", "name=store"], 0);
+    screen(&shop, "secrets_json", &["-l", "name=store", "-o", "json"], 0);
+    screen(&shop, "secrets_explain", &["--explain", "uri", "-l", "name=store"], 0);
+    screen(&shop, "secrets_explain_json", &["--explain", "keys", "-l", "name=store", "-o", "json"], 0);
+    for args in [&[][..], &["-l", "tier=base"], &["--explain", "key"], &["--explain", "key", "-o", "json"]] {
+        let said = shop.run(&[&["values", "-e", "prod"], args].concat()).ok().screen();
+        assert!(!said.contains("platctl-secret-") && said.contains("<secret store.password>"), "{said}");
+    }
+}
