@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # Sourced by scripts/bench, which sets and reads the variables.
+# shellcheck shell=bash disable=SC2153,SC2154 # Sourced by scripts/bench, which sets and reads the variables.
 # A bundle of 2 GB, beside downloading and hashing alone, and writing alone.
 
 # 20 images of three layers of their own, with a base for every host of two: 62 layers.

@@ -13,7 +13,7 @@ write_releases() {
     name=$(printf 'r%02d' "$i")
     mkdir -p "$folder/templates/$tier/$name/chart/templates"
     (
-      cd "$folder/templates/$tier/$name"
+      cd "$folder/templates/$tier/$name" || exit
       printf 'apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: %s\n' "$tier" >release.yaml
       printf 'message: "{{ values.message }} from {{ release.name }}"\n' >values.yaml
       printf 'apiVersion: v2\nname: tiny\nversion: 0.1.0\n' >chart/Chart.yaml
