@@ -1,5 +1,5 @@
 # The values of an environment: many of them, merged and explained; and those of the platform that ships.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2015
 
 readonly VALUES_KEYS=50000 VALUES_ROUNDS=15
 
