@@ -2,7 +2,7 @@
 # Rendering 30 releases from nothing, beside the same charts rendered by helm alone, two at once.
 
 bench_template() {
-  local folder=$work/template round floor measured i
+  local folder=$work/template-platform round floor measured i
   write_environment "$folder"
   write_releases "$folder"
   mkdir -p "$work/template-upstream" "$work/template-floor"

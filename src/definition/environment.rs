@@ -12,7 +12,7 @@ use super::release::dns_label;
 use super::template::Evaluator;
 use super::{API_VERSION, Tree, duration, environment_file, interpolate};
 use crate::image::{Platform, Site};
-use crate::yaml::{Fields, Map, Node, Problem, Sources, Span, Value};
+use crate::yaml::{Fields, Map, Node, Problem, SourceId, Sources, Span, Value};
 
 /// A place to install to, as it is after all layers.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,9 +149,8 @@ pub(super) fn load(tree: &Tree, sources: &mut Sources, name: &str, evaluator: &E
     let empty = || Node::new(Value::Map(Map::default()), Span::default());
     let (mut declared, mut values, mut provenance) = (empty(), empty(), Provenance::default());
     let mut names = Vec::new();
-    for Layer { name, environment } in layers {
-        let path = format!("environments/{name}/values.yaml");
-        if let Some(node) = read_optional(tree, sources, &path)? {
+    for (own, Layer { name, environment }) in values_of(tree, sources, &layers)?.into_iter().zip(layers) {
+        if let Some(node) = own {
             merge(&mut values, node, Nulls::Delete, &mut provenance);
         }
         names.push(name);
@@ -184,14 +183,38 @@ pub(super) fn context(tree: &Tree, environment: &Environment) -> Context {
     context
 }
 
+/// The values of each layer, where it has some. They are read side by side: reading is most of the time that many
+/// values take.
+fn values_of(tree: &Tree, sources: &mut Sources, layers: &[Layer]) -> Result<Vec<Option<Node>>, Problem> {
+    let mut ids = Vec::with_capacity(layers.len());
+    for layer in layers {
+        ids.push(source(tree, sources, &format!("environments/{}/values.yaml", layer.name))?);
+    }
+    let sources = &*sources;
+    let read = |id: Option<SourceId>| id.map(|id| read_map(sources, id)).transpose();
+    std::thread::scope(|scope| {
+        let reading: Vec<_> = ids.iter().map(|id| scope.spawn(move || read(*id))).collect();
+        let joined = reading.into_iter().zip(&ids).map(|(one, id)| one.join().unwrap_or_else(|_| read(*id)));
+        joined.collect()
+    })
+}
+
 /// Reads a file of the tree, if it is there.
 pub(super) fn read_optional(tree: &Tree, sources: &mut Sources, path: &str) -> Result<Option<Node>, Problem> {
+    source(tree, sources, path)?.map(|id| read_map(sources, id)).transpose()
+}
+
+/// Makes a file of the tree a source, if it is there.
+fn source(tree: &Tree, sources: &mut Sources, path: &str) -> Result<Option<SourceId>, Problem> {
     let Some(bytes) = tree.get(path) else { return Ok(None) };
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::in_file(path, "the file is not UTF-8"))?;
-    let id = sources.add(path, text);
+    Ok(Some(sources.add(path, text)))
+}
+
+fn read_map(sources: &Sources, id: SourceId) -> Result<Node, Problem> {
     let node = sources.read(id)?;
     match node.value {
-        Value::Map(_) => Ok(Some(node)),
+        Value::Map(_) => Ok(node),
         _ => Err(Problem::new(format!("the file must be a map, not {}", node.value.kind())).at(sources, node.span)),
     }
 }
