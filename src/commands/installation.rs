@@ -101,14 +101,6 @@ impl Installation {
     }
 }
 
-/// The selector means no release.
-pub fn nothing_selected(definition: &Definition) -> Failures {
-    let known: Vec<&str> = definition.releases.iter().map(|release| release.name.as_str()).collect();
-    let failure = Failure::new(Code::Usage, Kind::Yours, "the selector matches no release");
-    let failure = failure.help(format!("releases of {}: {}", definition.environment.name, known.join(", ")));
-    Failures::from(failure).exit(exit::NOTHING_SELECTED)
-}
-
 /// Renders releases offline and refuses images that their rewritings do not know.
 async fn render_closed(
     context: &Context,

@@ -3,12 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::installation::nothing_selected;
 use super::workspace::Files;
 use super::{API_VERSION, Context, Format};
 use crate::definition::{Definition, Explanation, NoSuchPath, Path, Release, Setting, State};
 use crate::plan::Selector;
-use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::yaml;
 
 /// Flags of `values`.
@@ -51,7 +50,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
 fn selected<'d>(definition: &'d Definition, selector: &Selector) -> Result<Vec<&'d Release>, Failures> {
     let releases: Vec<&Release> = definition.releases.iter().filter(|r| selector.matches(definition, r)).collect();
     if releases.is_empty() {
-        return Err(nothing_selected(definition));
+        return Err(failure::nothing_selected(definition));
     }
     Ok(releases)
 }
