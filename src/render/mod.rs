@@ -4,10 +4,12 @@
 mod brought;
 mod culprit;
 mod discover;
+mod downloads;
 mod offer;
 mod rewrite;
 mod rules;
 mod scan;
+mod shell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use offer::Offer;
 
 pub use culprit::{Culprit, culprits};
 pub use discover::{Finding, Found, Known, discover, without_place};
+pub use downloads::{Download, downloads};
 pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
 pub use scan::Scan;
 
