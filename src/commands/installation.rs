@@ -118,7 +118,7 @@ async fn render_closed(
     if violations.is_empty() {
         return Ok(rendered);
     }
-    Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED))
+    Err(Failures::new(failure::closed_world(&violations)).exit(exit::REFUSED))
 }
 
 fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String, Digest>) -> Rewriting {
@@ -131,6 +131,7 @@ fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String
         ignored: release.ignored_images.iter().map(|i| (i.pattern.clone(), i.reason.clone())).collect(),
         computed: release.computed_images.clone(),
         nodes: if release.computed_images.is_empty() { Vec::new() } else { definition.environment.nodes.clone() },
+        exceptions: release.exceptions.clone(),
     }
 }
 
