@@ -53,8 +53,20 @@ impl Rewriting {
                 Err(why) => violations.push(Violation::of(stream, &finding, why).of_release(&self.release)),
             }
         }
+        let told =
+            |image: &&Reference| violations.iter().any(|v| v.what.parse().is_ok_and(|told: Reference| told == **image));
+        let untold: Vec<&Reference> = declared.iter().filter(|image| !told(image)).collect();
+        violations.extend(untold.into_iter().filter_map(|image| self.undeliverable(image)));
         violations.extend(fetched(stream, &self.exceptions).map(|violation| violation.of_release(&self.release)));
         if violations.is_empty() { Ok(stream.edited(&edits)) } else { Err(violations) }
+    }
+
+    /// A declared image that no object has to show, and that is not locked.
+    fn undeliverable(&self, image: &Reference) -> Option<Violation> {
+        let (rule, reason) = self.locked(image).err()?;
+        let (release, what) = (self.release.clone(), image.to_string());
+        let (object, path) = ("release.yaml".to_owned(), "images.extra".to_owned());
+        Some(Violation { rule, release, object, origin: None, path, what, reason })
     }
 
     /// Everything that may not run, without rewriting anything.
@@ -190,7 +202,8 @@ mod tests {
         let json = serde_json::json!([{"kind": "ClusterPolicy", "name": "*", "path": "spec.driver", "declared_at": "r:1:1",
             "images": ["nvcr.io/nvidia/driver:{{ item.version }}-{{ node.os }}"]}]);
         let nodes = vec![ClusterNode { os: "ubuntu24.04".into(), kernel: None, arch: "amd64".into() }];
-        Rewriting { computed: serde_json::from_value(json).unwrap(), nodes, ..rewriting(locked) }
+        let computed = serde_json::from_value(json).unwrap();
+        Rewriting { computed, nodes, declared: Vec::new(), ..rewriting(locked) }
     }
 
     #[test]

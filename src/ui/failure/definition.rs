@@ -129,13 +129,14 @@ pub fn nothing_selected(definition: &Definition) -> Failures {
 
 /// What may not be locked or run in a closed world, a failure each.
 pub fn closed_world(violations: &[Violation]) -> Vec<Failure> {
-    violations.iter().map(violation).collect()
+    violations.iter().map(of_rule).collect()
 }
 
-fn violation(violation: &Violation) -> Failure {
+/// A finding of a rule of the closed world.
+pub fn of_rule(violation: &Violation) -> Failure {
     let Violation { rule, release, object, origin, path, what, reason } = violation;
     let noun = if *rule == Rule::Download { "" } else { "image " };
-    let failure = Failure::new(Code::Images, Kind::Yours, format!("{release}: {noun}`{what}`: {reason}"));
+    let failure = Failure::new(Code::from(*rule), Kind::Yours, format!("{release}: {noun}`{what}`: {reason}"));
     let failure = failure.detail(format!("{object}, {path}"));
     let failure = match origin {
         Some(origin) => failure.detail(format!("from {origin}")),
@@ -145,7 +146,7 @@ fn violation(violation: &Violation) -> Failure {
 }
 
 /// What to do about a finding of a rule.
-pub fn way_out(rule: Rule) -> &'static str {
+fn way_out(rule: Rule) -> &'static str {
     match rule {
         Rule::NotLocked => {
             "run `platctl lock` online, and bundle again for sites without internet; or list it in `images.ignore` of its release.yaml with a reason"
