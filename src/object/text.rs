@@ -29,6 +29,9 @@ pub struct Text {
     value: String,
 }
 
+/// An object, and the places of scalars on the way down from it.
+type Way = (usize, Vec<(u32, u32)>);
+
 /// What a scalar is a part of.
 #[derive(Debug, PartialEq, Eq)]
 enum Home {
@@ -70,13 +73,13 @@ impl Text {
         &self.value
     }
 
-    /// The object, and the scalars on the way down. Texts that an alias repeats are one.
-    fn place(&self) -> (usize, Vec<(u32, u32)>) {
+    /// Where it is; texts that an alias repeats are one.
+    fn way(&self) -> Way {
         let own = (self.span.start, self.span.end);
         match &self.home {
             Home::Object(object) => (*object, vec![own]),
             Home::Text(text) => {
-                let (object, mut way) = text.place();
+                let (object, mut way) = text.way();
                 way.push(own);
                 (object, way)
             }
@@ -111,12 +114,15 @@ pub(super) type Splice = (Range<usize>, String);
 /// Texts with what is replaced in them; the deepest come first, because what they become is an edit of the text around
 /// them.
 #[derive(Default)]
-struct Open(BTreeMap<(Reverse<usize>, usize, Vec<(u32, u32)>), (Arc<Text>, Vec<Splice>)>);
+struct Open(BTreeMap<(Reverse<usize>, Way), Edited>);
+
+/// A text with what is replaced in it.
+type Edited = (Arc<Text>, Vec<Splice>);
 
 impl Open {
     fn add(&mut self, text: &Arc<Text>, splice: Splice) {
-        let (object, way) = text.place();
-        let key = (Reverse(way.len()), object, way);
+        let way = text.way();
+        let key = (Reverse(way.1.len()), way);
         self.0.entry(key).or_insert_with(|| (Arc::clone(text), Vec::new())).1.push(splice);
     }
 }

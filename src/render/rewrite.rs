@@ -143,9 +143,7 @@ pub fn floats() -> (Rule, String) {
 
 /// Why a text that may be an image is refused.
 pub fn undecided() -> (Rule, String) {
-    let reason = "it may be an image, and nobody has decided: if it is one, list it in `images.extra`; if it is none, or never \
-        pulled, in `images.ignore`";
-    (Rule::Undecided, reason.to_owned())
+    (Rule::Undecided, "nobody has decided whether it is an image".to_owned())
 }
 
 /// Everything that is fetched at run time, but for what is let pass on purpose.

@@ -63,7 +63,7 @@ pub(super) fn parts<'n>(map: &'n Map, at: Telling, raw: &dyn Fn(&Node) -> String
     let sure = match (registry, repository, image) {
         (Some(_), _, _) | (_, Some(_), Some(_)) => true,
         _ if at == Telling::Image => true,
-        (None, Some(repository), None) => pinned && has_host(&text(repository)?),
+        (None, Some(repository), None) => digest.is_some() || pinned && has_host(&text(repository)?),
         // A version beside an image is the version of anything.
         (None, None, Some(_)) if !pinned => return None,
         (None, None, Some(_)) => true,
@@ -168,9 +168,10 @@ mod tests {
             ),
             (format!("{{repository: n.io/c, tag: v4, sha: {hex}}}"), format!("n.io/c:v4@sha256:{hex}"), 1),
             (format!("{{repository: n.io/c, tag: \"v4@sha256:{hex}\"}}"), format!("n.io/c:v4@sha256:{hex}"), 1),
+            (format!("{{repository: c/d, tag: 13.2, sha: {hex}}}"), format!("c/d:13.2@sha256:{hex}"), 1),
         ] {
-            let (found, _, _, held) = read(&text, Telling::Nothing).unwrap();
-            assert_eq!((found, held), (expected, digests));
+            let (found, sure, _, held) = read(&text, Telling::Nothing).unwrap();
+            assert_eq!((found, sure, held), (expected, true, digests));
         }
     }
 
