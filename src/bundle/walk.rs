@@ -18,6 +18,7 @@ const LARGEST: u64 = 4 << 20;
 pub(super) struct Holding {
     pub environment: String,
     pub definition: Option<Descriptor>,
+    pub places: Option<Descriptor>,
     pub platctl: Option<ToolInfo>,
     pub charts: Vec<ChartInfo>,
     pub tools: Vec<ToolInfo>,
@@ -71,9 +72,13 @@ impl Walk<'_> {
                 if self.blobs.found.link != Some(platctl.file.digest) {
                     return Err(wrong("its platctl is not the first entry"));
                 }
+                if top.annotation(annotation::FILE) != Some(&platctl.file.digest.to_string()) {
+                    return Err(wrong("it does not name the digest of its platctl"));
+                }
                 self.holding.platctl = Some(platctl);
                 Ok(())
             }
+            Some("places") if self.holding.places.is_none() => self.places(top),
             Some("definition") if self.holding.definition.is_none() => self.definition(top),
             Some(kind) => Err(wrong(&format!("it has one `{}` too many", kind.escape_default()))),
             None => Err(wrong("it names something without saying what it is")),
@@ -85,6 +90,12 @@ impl Walk<'_> {
         let layer = only_layer(&manifest, "the definition")?;
         self.holding.environment = name(said(top, annotation::NAME)?)?;
         self.holding.definition = Some(layer);
+        Ok(())
+    }
+
+    fn places(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let manifest = self.manifest(top, "the places of images")?;
+        self.holding.places = Some(only_layer(&manifest, "the places of images")?);
         Ok(())
     }
 
