@@ -179,7 +179,7 @@ mod tests {
             ],
         };
         let expected = "quay.io/a/b:1\n  linux/amd64\n\
-            \x20   prod/apps/a      Deployment web    spec.template.spec.containers[0].image\n\
+            \x20   prod/apps/a      Deployment web   spec.template.spec.containers[0].image\n\
             \x20   prod/apps/a      ConfigMap x\u{fffd}[2J  data.image                              (probable)\n\
             \x20   prod/apps/other\n";
         assert_eq!(images_text(&[image]), expected);
