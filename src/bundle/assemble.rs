@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tar::EntryType;
 
 use super::entry::{self, Block, END, PLATCTL, SIGNATURE_PATH, header, padded};
+use super::open::MOST_ENTRIES;
 use super::place::Place;
 use super::{Error, ImageInfo, SigningKey, index};
 use crate::digest::Digest;
@@ -175,6 +176,9 @@ impl Blobs {
 
     /// Lays the tar out.
     pub fn lay_out(self, top: Vec<Descriptor>, platctl: &Binary, mut totals: Totals) -> Result<Layout, Error> {
+        if self.all.len() > MOST_ENTRIES {
+            return Err(Error::Index { problem: format!("it would name more than {MOST_ENTRIES} blobs") });
+        }
         let blobs = self.entries();
         let rest = blobs.iter().map(|(_, size, _)| room(*size)).sum::<u64>() + END;
         let index = index::write(top, rest)?;

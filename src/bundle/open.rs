@@ -33,6 +33,8 @@ struct Walk<'a> {
 
 /// No signature is longer.
 const LARGEST_SIGNATURE: u64 = 4096;
+/// No bundle has more entries.
+pub(super) const MOST_ENTRIES: usize = 100_000;
 
 /// Finds all entries of a file of `size` bytes. Where somebody is trusted, nothing in it is read before the signature
 /// is checked.
@@ -97,6 +99,9 @@ impl Walk<'_> {
             let digest = digest.ok_or_else(|| problem("no bundle has an entry of this name"))?;
             if blobs.contains_key(&digest) || link == Some(digest) {
                 return Err(problem("it is there twice"));
+            }
+            if blobs.len() == MOST_ENTRIES {
+                return Err(problem("there are too many entries"));
             }
             match (said.link, link) {
                 (true, None) if said.size == 0 => link = Some(digest),

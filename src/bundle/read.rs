@@ -17,6 +17,9 @@ use crate::layout::Descriptor;
 /// What is read into memory is no longer.
 const LARGEST: u64 = 256 << 20;
 
+/// No definition's tar is longer: its files have at most 100 MiB.
+const LARGEST_DEFINITION: u64 = 128 << 20;
+
 /// A bundle that was opened. Several threads may read at once.
 #[derive(Debug)]
 pub struct Bundle {
@@ -116,6 +119,10 @@ impl Bundle {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn definition(&self) -> Result<Vec<u8>, Error> {
+        if self.definition.size > LARGEST_DEFINITION {
+            let problem = format!("it has more than {LARGEST_DEFINITION} bytes");
+            return Err(Error::Document { what: "the definition".to_owned(), problem });
+        }
         self.read(&self.definition)
     }
 

@@ -12,6 +12,10 @@ use crate::layout::{Descriptor, Index, Manifest, annotation, blob_path, media};
 
 /// No manifest is longer.
 const LARGEST: u64 = 4 << 20;
+/// No more is read of all of them together: one that many images name is read for each.
+const MOST_READ: u64 = 64 << 20;
+/// No more blobs are named by all of them together, those counted twice that are named twice.
+const MOST_NAMED: usize = 200_000;
 
 /// Everything a bundle holds.
 #[derive(Debug, Default)]
@@ -30,11 +34,13 @@ pub(super) struct Holding {
 struct Walk<'a> {
     blobs: &'a Blobs,
     holding: Holding,
+    read: u64,
+    named: usize,
 }
 
 /// Reads all that the index names.
 pub(super) fn walk(blobs: &Blobs) -> Result<Holding, Error> {
-    let mut walk = Walk { blobs, holding: Holding::default() };
+    let mut walk = Walk { blobs, holding: Holding::default(), read: 0, named: 0 };
     for top in &blobs.found.top {
         walk.top(top)?;
     }
@@ -172,9 +178,13 @@ impl Walk<'_> {
         Ok(manifest)
     }
 
-    fn small(&self, descriptor: &Descriptor, who: &str) -> Result<Vec<u8>, Error> {
+    fn small(&mut self, descriptor: &Descriptor, who: &str) -> Result<Vec<u8>, Error> {
         if descriptor.size > LARGEST {
             return Err(document(who, "its manifest is too long"));
+        }
+        self.read += descriptor.size;
+        if self.read > MOST_READ {
+            return Err(wrong(&format!("its manifests have more than {MOST_READ} bytes")));
         }
         self.blobs.read(descriptor, vec![who.to_owned()])
     }
@@ -190,8 +200,13 @@ impl Walk<'_> {
             }
             Some(_) => {}
         }
+        self.named += 1;
+        if self.named > MOST_NAMED {
+            return Err(wrong(&format!("it names more than {MOST_NAMED} blobs")));
+        }
         let all = self.holding.needed_by.entry(blob.digest).or_default();
-        if !all.iter().any(|other| other == who) {
+        // One after the other is asked what it needs, so only the last can be there already.
+        if all.last().is_none_or(|last| last != who) {
             all.push(who.to_owned());
         }
         Ok(())
