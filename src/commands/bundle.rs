@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Context;
-use super::installation;
 use super::workspace::Workspace;
+use super::{Context, installation, trust};
 use crate::bundle::{self, Contents, Event};
 use crate::definition::Definition;
 use crate::image::Platform;
@@ -24,6 +23,9 @@ pub struct Args {
     /// The platctl to carry [default: this one]
     #[arg(long, value_name = "FILE")]
     platctl: Option<PathBuf>,
+    /// Sign it with the minisign secret key in this file; its password is PLATCTL_SIGN_PASSWORD, or asked for
+    #[arg(long, value_name = "KEYFILE")]
+    sign: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -37,6 +39,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
+    let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
     installation::check_charts_are_locked(&workspace, &definition)?;
     installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
@@ -44,6 +47,10 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
 
     let downloads = definition.environment.concurrency.downloads;
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
+    let layout = match &key {
+        Some(key) => layout.signed(key, &definition.environment.name),
+        None => layout,
+    };
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
     let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
@@ -58,12 +65,19 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
+    bundle::lay_beside(&layout, &args.output)?;
     if written.resumed > 0 {
         context.ui.say("Resumed", format!("{} were there from an earlier run", ui::bytes(written.resumed)));
     }
     let elapsed = ui::duration(begun.elapsed());
     context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
     context.ui.say("", format!("index {}", written.index_digest));
+    if let Some(key) = key {
+        context.ui.say(
+            "Signed",
+            format!("by key {}; check it with `minisign -Vm {}.index.json`", key.id(), args.output.display()),
+        );
+    }
     Ok(0)
 }
 
@@ -126,6 +140,7 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         charts,
         tools,
         images: images.collect(),
+        places: bundle::Places::default(),
     })
 }
 

@@ -5,6 +5,7 @@
 mod asked;
 mod blame;
 mod budget;
+mod chart_archive;
 mod check;
 mod computed;
 mod declared_secret;
@@ -45,7 +46,8 @@ pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, 
 pub use exception::Exception;
 pub use explain::{Explanation, NoSuchPath, Origin, Place, Setting, State};
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
-pub use pack::{OwnChart, chart_yaml};
+pub use chart_archive::{LARGEST_CHART, chart_yaml, chart_yaml_in, visit_chart};
+pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
 pub use quantity::is_quantity;
