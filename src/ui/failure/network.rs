@@ -72,12 +72,32 @@ impl From<registry::Error> for Failures {
                     "the cluster was not touched; copy the bundle again and compare its sha256, or make it again";
                 return Failures::from(failure.help(help)).exit(super::exit::REFUSED);
             }
+            registry::Error::Refused(all) => return refused(&error, all),
             registry::Error::Vanished { .. } => return Failure::caused(Code::Push, Kind::Permanent, &error).into(),
             registry::Error::Registry { refusal, source, .. } => (*refusal, source),
         };
         let failure = Failure::new(Code::Push, kind(error.kind()), error.to_string()).detail(source.to_string());
         failure.help(push_help(refusal)).into()
     }
+}
+
+/// Repositories that take no images, each with the reason; what to do is said once for each reason.
+fn refused(error: &registry::Error, all: &[registry::Refused]) -> Failures {
+    let mut failure = Failure::new(Code::Push, kind(error.kind()), error.to_string());
+    for one in all {
+        let registry::Refused { repository, images, refusal, source } = one;
+        let more = if images.len() > 1 { format!(" and {} more", images.len() - 1) } else { String::new() };
+        failure = failure.detail(format!("{repository}: {refusal}, for {}{more}", images[0]));
+        if failure.word.is_empty() {
+            failure = failure.word(&source.to_string());
+        }
+        let help = push_help(*refusal);
+        if !failure.help.iter().any(|told| told == help) {
+            failure = failure.help(help);
+        }
+    }
+    Failures::from(failure.help("nothing was sent yet; run the same command again when that is done"))
+        .exit(super::exit::REFUSED)
 }
 
 /// What to do about a registry of the site that refuses images. No mirror ever stands in for it.
@@ -89,8 +109,22 @@ fn push_help(refusal: registry::Refusal) -> &'static str {
         Refusal::LogIn | Refusal::Forbidden => {
             "log in to that registry as somebody who may push: credentials are taken from docker's config.json"
         }
-        Refusal::NoProject => "make the project in the registry, or name another `registry.prefix` in the environment",
+        Refusal::NoProject => {
+            "make them in the registry, or what they lie in (Harbor: the project; Artifactory: the repository; ECR: each one \
+             by its whole name), or name another `registry.prefix` in the environment"
+        }
         Refusal::TooLarge => "raise the body size that the registry, or the proxy before it, takes",
+        Refusal::ReadOnly => {
+            "the registry's administrator has to end its maintenance; a cache (proxy) of another takes none"
+        }
+        Refusal::Full => {
+            "the registry's administrator has to make room, or raise the quota; run the same command again then: what is \
+             whole there is not sent again"
+        }
+        Refusal::TagFixed => {
+            "except what lies below `registry.prefix` from the rule that fixes tags: operators that know an image by its \
+             tag alone would otherwise run another one"
+        }
         Refusal::Failed => "look at the registry's own log; run the same command again when it is well",
     }
 }
