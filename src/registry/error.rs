@@ -73,6 +73,10 @@ fn crowd(refused: &[Refused]) -> String {
 pub enum Refusal {
     /// Nobody answers.
     Unreachable,
+    /// Nothing comes from it any more.
+    Silent,
+    /// It wants fewer requests (429).
+    Busy,
     /// Its certificate is not trusted.
     Untrusted,
     /// It wants a login, or another one (401).
@@ -89,6 +93,8 @@ pub enum Refusal {
     Full,
     /// The tag is another image's, and can't be moved.
     TagFixed,
+    /// It does not know an upload that it began itself.
+    LostUpload,
     /// Anything else; the source says what.
     Failed,
 }
@@ -129,16 +135,21 @@ impl Refusal {
     pub(super) fn of(reason: &Reason) -> Refusal {
         match (reason.status(), reason) {
             (_, Reason::Status { message: Some(message), .. }) if tells_of_no_room(message) => Refusal::Full,
+            (_, Reason::Status { message: Some(message), .. }) if message.starts_with("BLOB_UPLOAD_") => {
+                Refusal::LostUpload
+            }
             (Some(401), _) => Refusal::LogIn,
             (Some(403), _) => Refusal::Forbidden,
             (Some(404), _) => Refusal::NoProject,
             (Some(405), _) => Refusal::ReadOnly,
             (Some(413), _) => Refusal::TooLarge,
+            (Some(429), _) => Refusal::Busy,
             (Some(507), _) => Refusal::Full,
             (_, Reason::Certificate { .. } | Reason::NoAuthorities { .. } | Reason::Authority { .. }) => {
                 Refusal::Untrusted
             }
-            (_, Reason::Connect { .. } | Reason::Timeout(_)) => Refusal::Unreachable,
+            (_, Reason::Connect { .. }) => Refusal::Unreachable,
+            (_, Reason::Timeout(_)) => Refusal::Silent,
             _ => Refusal::Failed,
         }
     }
@@ -156,6 +167,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::Unreachable => "the registry can't be reached",
+            Refusal::Silent => "the registry does not answer",
+            Refusal::Busy => "the registry wants fewer requests",
             Refusal::Untrusted => "the registry's certificate is not trusted",
             Refusal::LogIn => "the registry wants a login",
             Refusal::Forbidden => "the login may not push there",
@@ -164,6 +177,7 @@ impl fmt::Display for Refusal {
             Refusal::ReadOnly => "the registry takes no uploads: it is read-only, or a cache of another one",
             Refusal::Full => "the registry has no room left",
             Refusal::TagFixed => "the tag is another image's, and the registry does not let it be moved",
+            Refusal::LostUpload => "the registry does not know an upload that it began itself",
             Refusal::Failed => "the registry failed",
         })
     }

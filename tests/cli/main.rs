@@ -15,6 +15,7 @@ mod capabilities;
 mod definition;
 mod doctor;
 mod lock;
+mod push;
 mod secrets;
 mod shop;
 mod sops;

@@ -24,6 +24,8 @@ use crate::net::{Error, Kind, Reason};
 const WORTH_ASKING: u64 = 1 << 20;
 /// How often a registry may want another login for one blob without having kept more of it.
 const MOST_LOGINS: u32 = 2;
+/// How often a registry may have forgotten an upload that it began.
+const MOST_LOST: u32 = 3;
 /// How long taking back an upload may take; a registry forgets it by itself.
 const TAKING_BACK: Duration = Duration::from_secs(5);
 
@@ -150,7 +152,7 @@ impl Repository {
 impl<R: Read + Send + 'static, F: Fn() -> io::Result<R>> Upload<'_, F> {
     async fn run(&mut self) -> Result<(), Error> {
         let mut tries = Tries::of(&self.repository.client);
-        let (mut logins, mut settled, mut may_go_on) = (0, 0, true);
+        let (mut logins, mut lost, mut settled, mut may_go_on) = (0, 0, 0, true);
         loop {
             let from = self.kept;
             match self.once().await {
@@ -162,6 +164,8 @@ impl<R: Read + Send + 'static, F: Fn() -> io::Result<R>> Upload<'_, F> {
                 }
                 // A registry that would not go on may well take the whole; whoever may not push may not.
                 Err(Broken::Failed(failure)) if from > 0 && is_about_parts(&failure) => may_go_on = false,
+                // One of several registries behind the address has it, or had it.
+                Err(Broken::Failed(failure)) if failure.reason.status() == Some(404) && lost < MOST_LOST => lost += 1,
                 Err(Broken::Failed(failure)) => tries.failed(&self.begin, failure).await?,
             }
             // The answer may have been lost, not the blob.

@@ -73,7 +73,10 @@ impl From<registry::Error> for Failures {
                 return Failures::from(failure.help(help)).exit(super::exit::REFUSED);
             }
             registry::Error::Refused(all) => return refused(&error, all),
-            registry::Error::Vanished { .. } => return Failure::caused(Code::Push, Kind::Permanent, &error).into(),
+            registry::Error::Vanished { .. } => {
+                let failure = Failure::caused(Code::Push, Kind::Permanent, &error);
+                return failure.help(push_help(registry::Refusal::Failed)).into();
+            }
             registry::Error::Registry { refusal, source, .. } => (*refusal, source),
         };
         let failure = Failure::new(Code::Push, kind(error.kind()), error.to_string()).detail(source.to_string());
@@ -105,13 +108,17 @@ fn push_help(refusal: registry::Refusal) -> &'static str {
     use registry::Refusal;
     match refusal {
         Refusal::Unreachable => "check `registry.address` in the environment, and that the registry runs",
+        Refusal::Silent => {
+            "look at the registry's own log; if it is only slow, raise `timeouts.request` in the environment"
+        }
+        Refusal::Busy => "lower `concurrency.uploads` in the environment, or raise the registry's limit",
         Refusal::Untrusted => "name the authority's certificate: `registry.ca` in the environment, or --ca-file FILE",
         Refusal::LogIn | Refusal::Forbidden => {
             "log in to that registry as somebody who may push: credentials are taken from docker's config.json"
         }
         Refusal::NoProject => {
-            "make them in the registry, or what they lie in (Harbor: the project; Artifactory: the repository; ECR: each one \
-             by its whole name), or name another `registry.prefix` in the environment"
+            "make the repository in the registry, or what it lies in (Harbor: the project; Artifactory: the repository; ECR: \
+             each one by its whole name), or name another `registry.prefix` in the environment"
         }
         Refusal::TooLarge => "raise the body size that the registry, or the proxy before it, takes",
         Refusal::ReadOnly => {
@@ -125,6 +132,7 @@ fn push_help(refusal: registry::Refusal) -> &'static str {
             "except what lies below `registry.prefix` from the rule that fixes tags: operators that know an image by its \
              tag alone would otherwise run another one"
         }
+        Refusal::LostUpload => "registries that share an address need common storage and one secret (`http.secret`)",
         Refusal::Failed => "look at the registry's own log; run the same command again when it is well",
     }
 }
