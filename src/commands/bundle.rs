@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Context;
-use super::installation;
 use super::workspace::Workspace;
+use super::{Context, installation, trust};
 use crate::bundle::{self, Contents, Event};
 use crate::definition::Definition;
 use crate::image::Platform;
@@ -24,6 +23,9 @@ pub struct Args {
     /// The platctl to carry [default: this one]
     #[arg(long, value_name = "FILE")]
     platctl: Option<PathBuf>,
+    /// Sign it with the minisign secret key in this file; its password is PLATCTL_SIGN_PASSWORD, or asked for
+    #[arg(long, value_name = "KEYFILE")]
+    sign: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -37,13 +39,18 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
-    check_lock_is_whole(&workspace, &definition)?;
+    let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
+    installation::check_charts_are_locked(&workspace, &definition)?;
     installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 
     let downloads = definition.environment.concurrency.downloads;
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
+    let layout = match &key {
+        Some(key) => layout.signed(key, &definition.environment.name),
+        None => layout,
+    };
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
     let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
@@ -58,12 +65,19 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
+    bundle::lay_beside(&layout, &args.output)?;
     if written.resumed > 0 {
         context.ui.say("Resumed", format!("{} were there from an earlier run", ui::bytes(written.resumed)));
     }
     let elapsed = ui::duration(begun.elapsed());
     context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
     context.ui.say("", format!("index {}", written.index_digest));
+    if let Some(key) = key {
+        context.ui.say(
+            "Signed",
+            format!("by key {}; check it with `minisign -Vm {}.index.json`", key.id(), args.output.display()),
+        );
+    }
     Ok(0)
 }
 
@@ -79,20 +93,6 @@ fn interrupted(output: &Path) -> Failures {
     let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted");
     let failure = failure.detail(format!("what was fetched is kept in {}.partial", output.display()));
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
-}
-
-/// Every chart, tool and image of the environment is locked.
-fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
-    let environment = &definition.environment;
-    for release in &definition.releases {
-        locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
-    }
-    if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
-        let title = format!("no image of environment {} is in the lock", environment.name);
-        let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
-        return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
-    }
-    Ok(())
 }
 
 async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathBuf) -> Result<Contents, Failures> {
@@ -140,6 +140,7 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         charts,
         tools,
         images: images.collect(),
+        places: bundle::Places::default(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::files::Store;
 use crate::image::{Platform, Reference};
 use crate::lock::{Lock, LockedTool};
 use crate::net::Client;
-use crate::render::{self, Found, Known, Rendered, Renderer};
+use crate::render::{self, Confidence, Found, Known, Rendered, Renderer};
 use crate::supply::{Supply, SupplyError};
 use crate::tools;
 
@@ -136,12 +136,12 @@ fn images_of(
     let ignored = |image: &Reference| release.ignored_images.iter().any(|ignored| ignored.matches(image));
     let mut images: BTreeSet<Reference> = release.extra_images.iter().cloned().collect();
     for finding in render::discover(&rendered.stream, known) {
-        let reason = match &finding.image {
-            Found::Invalid(reason) => reason.clone(),
-            Found::Image(image) if ignored(image) => continue,
-            Found::Image(image) if image.floats() => {
-                "it floats: it has neither a digest nor a tag other than `latest`".to_owned()
-            }
+        let left = release.ignored_images.iter().any(|ignored| ignored.means(finding.image(), &finding.text));
+        let why = match &finding.image {
+            Found::Invalid(_) | Found::Image(_) if left => continue,
+            _ if finding.confidence == Confidence::Probable => render::undecided(),
+            Found::Invalid(reason) => (render::Rule::NoReference, reason.clone()),
+            Found::Image(image) if image.floats() => render::floats(),
             Found::Image(image) => {
                 images.insert(image.clone());
                 continue;
@@ -151,7 +151,8 @@ fn images_of(
                 continue;
             }
         };
-        refused.push(render::violation(&release.name, &rendered.stream, &finding, reason));
+        refused.push(render::Violation::of(&rendered.stream, &finding, why).of_release(&release.name));
     }
+    refused.extend(render::fetched(&rendered.stream, &release.exceptions).map(|v| v.of_release(&release.name)));
     images
 }
