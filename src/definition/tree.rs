@@ -128,7 +128,10 @@ impl Tree {
         for entry in archive.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let no_file = |reason: &str| TreeError::Refused { path: path.escape_default().to_string(), reason: reason.to_owned() };
+            let no_file = |reason: &str| TreeError::Refused {
+                path: path.escape_default().to_string(),
+                reason: reason.to_owned(),
+            };
             if !entry.header().entry_type().is_file() || !wanted(&path) || !clean(&path) {
                 return Err(no_file("no file of a definition"));
             }

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -122,6 +125,69 @@ fn a_second_push_sends_only_what_is_new() {
     assert_eq!(sent().len(), after_first.len() + 3);
 }
 
+/// A way to the registry that breaks once, when so many bytes have gone there.
+struct Way {
+    address: String,
+    /// Bytes that went there, over all connections.
+    gone: Arc<AtomicUsize>,
+}
+
+impl Way {
+    fn to(registry: &str, breaks_after: usize) -> Way {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (gone, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (there, counted) = (registry.to_owned(), gone.clone());
+        std::thread::spawn(move || {
+            for here in listener.incoming().flatten() {
+                let there = TcpStream::connect(&there).unwrap();
+                let (mut back, mut answers) = (here.try_clone().unwrap(), there.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut answers, &mut back);
+                    let _ = back.shutdown(Shutdown::Both);
+                });
+                let (counted, broken) = (counted.clone(), broken.clone());
+                std::thread::spawn(move || carry(here, there, &counted, &broken, breaks_after));
+            }
+        });
+        Way { address, gone }
+    }
+}
+
+fn carry(mut here: TcpStream, mut there: TcpStream, gone: &AtomicUsize, broken: &AtomicBool, breaks_after: usize) {
+    let mut part = vec![0; 64 << 10];
+    while let Ok(n @ 1..) = here.read(&mut part) {
+        if there.write_all(&part[..n]).is_err() {
+            break;
+        }
+        if gone.fetch_add(n, Ordering::Relaxed) + n > breaks_after && !broken.swap(true, Ordering::Relaxed) {
+            break;
+        }
+    }
+    let _ = (here.shutdown(Shutdown::Both), there.shutdown(Shutdown::Both));
+}
+
+#[test]
+fn a_large_layer_goes_on_where_the_connection_broke() {
+    const LARGE: usize = 60 << 20;
+    let cargo = Cargo::new("goeson", &[LARGE as u64], &["a:1"]);
+    // One at a time, so that what breaks is the large one, which comes first.
+    cargo.small.edit(FILE, "timeouts: {", "concurrency: {uploads: 1}\ntimeouts: {");
+    let bundle = cargo.bundle("platform.tar");
+    let (place, plain) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let registry = SiteProcess::start(place.path(), "", "");
+    let way = Way::to(&registry.address, 45 << 20);
+    cargo.push(&way.address, &bundle).ok();
+    let asked =
+        registry.answered(204).iter().filter(|r| r.starts_with("GET ") && r.contains("/blobs/uploads/")).count();
+    assert_eq!(asked, 1, "it was asked what it has: {}", registry.log());
+    let gone = way.gone.load(Ordering::Relaxed);
+    assert!(gone < LARGE + (12 << 20), "{gone} bytes went there for {LARGE}");
+    let undisturbed = SiteProcess::start(plain.path(), "", "");
+    cargo.push(&undisturbed.address, &bundle).ok();
+    assert!(registry.contents() == undisturbed.contents());
+}
+
 /// A number that is another one each time, and the same for the same seed.
 struct Dice(u64);
 
@@ -140,7 +206,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// `PUSH_KILLS` and `PUSH_SEED` make more of it, or the same again.
+/// `PLATCTL_TEST_KILLS` and `PLATCTL_TEST_SEED` make more of it, or the same again.
 #[test]
 fn a_killed_push_is_finished_by_the_next() {
     let cargo = Cargo::new("killed", &[20 << 20, 9 << 20, 100_000], &["a:1", "b:1", "c:1", "d:1"]);
@@ -152,14 +218,14 @@ fn a_killed_push_is_finished_by_the_next() {
     let (whole, took) = (registry.contents(), begun.elapsed());
     let tag = |inside: &str| inside.contains("/_manifests/tags/") && inside.ends_with("/current/link");
     assert_eq!(whole.keys().filter(|inside| tag(inside)).count(), 5);
-    let kills = number("PUSH_KILLS").unwrap_or(10);
-    let seed = number("PUSH_SEED").unwrap_or_else(|| u64::from(std::process::id()) | 1);
+    let kills = number("PLATCTL_TEST_KILLS").unwrap_or(10);
+    let seed = number("PLATCTL_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) | 1);
     let (mut dice, mut longest, mut round, mut late) = (Dice(seed), took, 1, 0);
     while round <= kills {
         let place = TempDir::new().unwrap();
         let registry = SiteProcess::start(place.path(), "", "");
         let moment = dice.below(longest);
-        let told = format!("kill {round} of {kills} after {moment:?} of {took:?}, PUSH_SEED={seed}");
+        let told = format!("kill {round} of {kills} after {moment:?} of {took:?}, PLATCTL_TEST_SEED={seed}");
         let mut running = cargo.at(&registry.address, &["push", bundle.to_str().unwrap()]).start(place.path());
         std::thread::sleep(moment);
         if running.ended() {
@@ -178,7 +244,7 @@ fn a_killed_push_is_finished_by_the_next() {
         assert!(registry.contents() == whole, "{told}: the registry holds something else");
         round += 1;
     }
-    let _ = writeln!(std::io::stderr(), "{kills} kills at work within {longest:?}, PUSH_SEED={seed}");
+    let _ = writeln!(std::io::stderr(), "{kills} kills at work within {longest:?}, PLATCTL_TEST_SEED={seed}");
 }
 
 #[test]

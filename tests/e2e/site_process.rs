@@ -35,7 +35,7 @@ impl SiteProcess {
         fs::create_dir_all(&root).unwrap();
         let text = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: false}}}}\n\
-             http: {{addr: \"{address}\", secret: e2e}}\nstorage:\n  filesystem: {{rootdirectory: \"{}\"}}\n{storage}{more}",
+             http: {{addr: \"{address}\", secret: e2e, relativeurls: true}}\nstorage:\n  filesystem: {{rootdirectory: \"{}\"}}\n{storage}{more}",
             root.display()
         );
         put(&folder.join("registry.yaml"), text);
