@@ -17,6 +17,7 @@ mod doctor;
 mod inspect;
 mod lint;
 mod lock;
+mod push;
 mod secrets;
 mod shop;
 mod sops;

@@ -14,7 +14,7 @@ pub mod upstream;
 
 pub use bundle_file::BundleFile;
 pub use program::{Output, Platctl, Running};
-pub use site_registry::SiteRegistry;
+pub use site_registry::{Mishap, SiteRegistry};
 
 use std::fs;
 use std::path::{Path, PathBuf};
