@@ -38,13 +38,13 @@ mod tree;
 
 use crate::yaml::{Node, Problem};
 
+pub use chart_archive::{LARGEST_CHART, chart_yaml, chart_yaml_in, visit_chart};
 pub use computed::ComputedImages;
 pub use declared_secret::KubernetesSecret;
 pub use desired::{Definition, Release, Tier};
 pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
 pub use explain::{Explanation, NoSuchPath, Origin, Place, Setting, State};
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
-pub use chart_archive::{LARGEST_CHART, chart_yaml, chart_yaml_in, visit_chart};
 pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;

@@ -45,7 +45,8 @@ impl Scan {
             return known;
         }
         let mut scan = Scan { version: VERSION, ..Scan::default() };
-        let unpacked = File::open(archive).and_then(|file| scan.archive(BufReader::new(file), 0, &mut MAX_UNPACKED.clone()));
+        let unpacked =
+            File::open(archive).and_then(|file| scan.archive(BufReader::new(file), 0, &mut MAX_UNPACKED.clone()));
         if unpacked.is_err() {
             // helm will say what is wrong with it; until then it may be anything.
             return Scan { brings: true, asks: true, ..Scan::default() };
