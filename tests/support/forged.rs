@@ -38,6 +38,34 @@ impl Forged {
         Forged { platctl, blobs, link, index, extra: Vec::new(), after: Vec::new() }
     }
 
+    /// A bundle that holds platctl and nothing else yet.
+    pub fn new(platctl: Vec<u8>) -> Forged {
+        let link = Digest::of(&platctl).hex();
+        let index = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [], "annotations": {}});
+        Forged { platctl, blobs: BTreeMap::new(), link, index, extra: Vec::new(), after: Vec::new() }
+    }
+
+    /// Adds a blob; its descriptor.
+    pub fn blob(&mut self, kind: &str, bytes: &[u8]) -> Value {
+        let hex = Digest::of(bytes).hex();
+        if hex != self.link {
+            self.blobs.insert(hex.clone(), bytes.to_vec());
+        }
+        serde_json::json!({"mediaType": kind, "digest": format!("sha256:{hex}"), "size": bytes.len()})
+    }
+
+    /// Adds a manifest over layers, and names it in the index with annotations.
+    pub fn artifact(&mut self, layers: Vec<Value>, annotations: Value) {
+        let config = self.blob("application/vnd.oci.empty.v1+json", b"{}");
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
+        let mut top = self.blob(kind, manifest.to_string().as_bytes());
+        top["annotations"] = annotations;
+        top["platform"] = serde_json::json!({"architecture": "amd64", "os": "linux"});
+        self.index["manifests"].as_array_mut().unwrap().push(top);
+    }
+
     /// The descriptor in the index of the first thing in whose text this stands.
     pub fn top(&mut self, part: &str) -> &mut Value {
         let all = self.index["manifests"].as_array_mut().unwrap();
@@ -90,13 +118,19 @@ impl Forged {
 
     /// The file's bytes.
     pub fn bytes(&self) -> Vec<u8> {
+        self.bytes_with(|_| {})
+    }
+
+    /// The same with a chance to change the index once it is right about itself.
+    pub fn bytes_with(&self, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut rest = Vec::new();
         for (hex, bytes) in &self.blobs {
             put(&mut rest, &format!("blobs/sha256/{hex}"), bytes);
         }
         rest.extend(header(format!("blobs/sha256/{}", self.link).as_bytes(), 0, EntryType::Link));
         rest.extend(&self.extra);
-        let index = self.index_bytes(rest.len() + 1024);
+        let mut index = self.index_bytes(rest.len() + 1024);
+        change(&mut index);
         let mut file = self.front();
         put(&mut file, "index.json", &index);
         file.extend(rest);
