@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     check_executable(&executable)?;
     check_output(&args.output)?;
     let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
-    check_lock_is_whole(&workspace, &definition)?;
+    installation::check_charts_are_locked(&workspace, &definition)?;
     installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
@@ -93,20 +93,6 @@ fn interrupted(output: &Path) -> Failures {
     let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted");
     let failure = failure.detail(format!("what was fetched is kept in {}.partial", output.display()));
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
-}
-
-/// Every chart, tool and image of the environment is locked.
-fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
-    let environment = &definition.environment;
-    for release in &definition.releases {
-        locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
-    }
-    if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
-        let title = format!("no image of environment {} is in the lock", environment.name);
-        let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
-        return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
-    }
-    Ok(())
 }
 
 async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathBuf) -> Result<Contents, Failures> {

@@ -16,6 +16,7 @@ mod definition;
 mod doctor;
 mod hostile;
 mod inspect;
+mod lint;
 mod lock;
 mod secrets;
 mod shop;

@@ -60,7 +60,8 @@ fn the_stock_minisign_checks_a_bundle() {
     let other = stock(&["-Vm", "platform.tar.index.json", "-p", "locked.pub"], "");
     assert!(!other.0, "{}", other.1);
     // What platctl says is good is what minisign says is good, and the other way round.
-    let (good, said) = stock(&["-Sm", "platform.tar.index.json", "-s", "plain.sec", "-x", "stock.minisig", "-t", "by hand"], "");
+    let (good, said) =
+        stock(&["-Sm", "platform.tar.index.json", "-s", "plain.sec", "-x", "stock.minisig", "-t", "by hand"], "");
     assert!(good, "{said}");
     signed_by(&folder, &fs::read(folder.join("stock.minisig")).unwrap());
     let by_hand = small.run(&["inspect", "../stock.tar", "--trust-key", "../plain.pub", "-o", "json"]).ok();

@@ -137,7 +137,8 @@ fn signature() {
     std::fs::write(folder.path().join("own.pub"), keys::PUBLIC).unwrap();
     let good = corpus::bundle().bytes();
     let front = corpus::bundle().front();
-    let size = usize::from_str_radix(std::str::from_utf8(&good[front.len() + 124..front.len() + 135]).unwrap(), 8).unwrap();
+    let size =
+        usize::from_str_radix(std::str::from_utf8(&good[front.len() + 124..front.len() + 135]).unwrap(), 8).unwrap();
     let index = good[front.len() + 512..][..size].to_vec();
     let end = front.len() + 512 + size.next_multiple_of(512);
     let signature = corpus::signature(&index, folder.path());
