@@ -1,16 +1,17 @@
 //! `platctl bundle`: everything an environment needs, in one file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Context;
-use super::installation;
 use super::workspace::Workspace;
-use crate::bundle::{self, Contents, Event};
+use super::{Context, installation, trust};
+use crate::bundle::{self, Contents, Event, NeededAt};
 use crate::definition::Definition;
 use crate::image::Platform;
 use crate::lock::LockedChart;
+use crate::resolve::{Need, Needs};
 use crate::supply::locked_chart;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, Progress, count};
@@ -24,6 +25,9 @@ pub struct Args {
     /// The platctl to carry [default: this one]
     #[arg(long, value_name = "FILE")]
     platctl: Option<PathBuf>,
+    /// Sign it with the minisign secret key in this file; its password is PLATCTL_SIGN_PASSWORD, or asked for
+    #[arg(long, value_name = "KEYFILE")]
+    sign: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -37,13 +41,18 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
-    installation::check_lock_is_whole(&workspace, &definition)?;
-    installation::check_closed_world(context, &workspace, &definition).await?;
-    let contents = contents(&workspace, &definition, executable).await?;
+    let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
+    installation::check_charts_are_locked(&workspace, &definition)?;
+    let needs = installation::check_closed_world(context, &workspace, &definition).await?;
+    let contents = contents(&workspace, &definition, executable, &needs).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 
     let downloads = definition.environment.concurrency.downloads;
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
+    let layout = match &key {
+        Some(key) => layout.signed(key, &definition.environment.name),
+        None => layout,
+    };
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
     let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
@@ -58,12 +67,19 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
+    bundle::lay_beside(&layout, &args.output)?;
     if written.resumed > 0 {
         context.ui.say("Resumed", format!("{} were there from an earlier run", ui::bytes(written.resumed)));
     }
     let elapsed = ui::duration(begun.elapsed());
     context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
     context.ui.say("", format!("index {}", written.index_digest));
+    if let Some(key) = key {
+        context.ui.say(
+            "Signed",
+            format!("by key {}; check it with `minisign -Vm {}.index.json`", key.id(), args.output.display()),
+        );
+    }
     Ok(0)
 }
 
@@ -81,11 +97,16 @@ fn interrupted(output: &Path) -> Failures {
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
 }
 
-async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathBuf) -> Result<Contents, Failures> {
+async fn contents(
+    workspace: &Workspace,
+    definition: &Definition,
+    platctl: PathBuf,
+    needs: &Needs,
+) -> Result<Contents, Failures> {
     let environment = &definition.environment;
     let supply = workspace.supply();
     let mut charts = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for release in &definition.releases {
         let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
         if seen.insert(locked.digest) {
@@ -126,7 +147,17 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         charts,
         tools,
         images: images.collect(),
+        places: needs.iter().map(|(image, places)| (image.to_string(), needed_at(places))).collect(),
     })
+}
+
+/// The places that need an image, in a bundle's words.
+pub fn needed_at(places: &BTreeSet<Need>) -> Vec<NeededAt> {
+    let place = |need: &Need| {
+        let Need { release, object, path, confidence } = need.clone();
+        NeededAt { release, object, path, confidence: confidence.word().to_owned() }
+    };
+    places.iter().map(place).collect()
 }
 
 /// The configuration of a chart as an OCI artifact: its Chart.yaml as JSON, as helm pushes it.

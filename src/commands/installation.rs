@@ -10,7 +10,8 @@ use crate::definition::{Definition, Release};
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
-use crate::render::{REWRITER_VERSION, Rendered, Renderer, Rewriting, Violation};
+use crate::render::{REWRITER_VERSION, Rendered, Renderer, Rewriting, Rule, Violation};
+use crate::resolve::{self, Needs};
 use crate::supply::locked_chart;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -155,12 +156,11 @@ pub async fn closed_world(
     check(renderer, releases, &rewritings).await
 }
 
-/// Charts and images of the environment are locked.
+/// Every chart of the environment is locked.
 ///
 /// # Errors
 /// [`Failures`] naming what is not.
-pub fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
-    let environment = &definition.environment;
+pub fn check_charts_are_locked(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
     let unlocked = |release: &Release| {
         locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart).err().map(Failures::from)
     };
@@ -170,12 +170,18 @@ pub fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Re
     if !failures.is_empty() {
         return Err(Failures::new(failures));
     }
-    if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
-        let title = format!("no image of environment {} is in the lock", environment.name);
-        let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
-        return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
-    }
     Ok(())
+}
+
+/// One failure in place of many: the images of an environment were never locked.
+pub fn never_locked(lock: &Lock, definition: &Definition, violations: &[Violation]) -> Option<Failure> {
+    let name = &definition.environment.name;
+    let unlocked = violations.iter().filter(|violation| violation.rule == Rule::NotLocked).count();
+    if unlocked == 0 || lock.images_for(name).next().is_some() {
+        return None;
+    }
+    let title = format!("no image of environment {name} is in the lock");
+    Some(Failure::new(Code::NotLocked, Kind::Yours, title).help(format!("run `platctl lock -e {name}`")))
 }
 
 fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String, Digest>) -> Rewriting {
@@ -192,7 +198,7 @@ fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String
     }
 }
 
-/// Refuses an environment whose releases would run something that is not locked.
+/// Refuses an environment whose releases would run something that is not locked; else where its images are needed.
 ///
 /// # Errors
 /// [`Failures`], one for each image.
@@ -200,12 +206,23 @@ pub async fn check_closed_world(
     context: &Context,
     workspace: &Workspace,
     definition: &Definition,
-) -> Result<(), Failures> {
+) -> Result<Needs, Failures> {
     let releases: Vec<&Release> = definition.releases.iter().collect();
     let capabilities = capabilities::of(&workspace.tree, &definition.environment)?;
     let kitchen = workspace.kitchen(context, definition, &workspace.lock).await?;
     let renderer = kitchen.renderer(definition, &capabilities);
-    refused(closed_world(&workspace.lock, definition, &renderer, &releases).await?).map(|_| ())
+    let checked = closed_world(&workspace.lock, definition, &renderer, &releases).await?;
+    let violations: Vec<Violation> = checked.iter().flat_map(|checked| checked.violations.clone()).collect();
+    if let Some(failure) = never_locked(&workspace.lock, definition, &violations) {
+        return Err(failure.into());
+    }
+    let mut all = Needs::new();
+    for (release, rendered) in releases.into_iter().zip(refused(checked)?) {
+        for (image, places) in resolve::needs(definition, release, &rendered).0 {
+            all.entry(image).or_default().extend(places);
+        }
+    }
+    Ok(all)
 }
 
 /// Looks at the cluster once: the guards and helm's records, side by side.

@@ -99,7 +99,7 @@ async fn one(
     };
     let releases: Vec<&Release> = definition.releases.iter().filter(|r| selector.matches(&definition, r)).collect();
     linted.releases = releases.len();
-    if let Err(failures) = installation::check_lock_is_whole(workspace, &definition) {
+    if let Err(failures) = installation::check_charts_are_locked(workspace, &definition) {
         linted.failed(failures);
         return Ok(linted);
     }
@@ -117,17 +117,22 @@ async fn one(
         let checked = installation::closed_world(&workspace.lock, &definition, &renderer, releases).await?;
         Ok::<Vec<Violation>, Failures>(checked.into_iter().flat_map(|checked| checked.violations).collect())
     };
+    let mut violations = Vec::new();
     match check(&releases).await {
-        Ok(violations) => linted.refused(violations),
+        Ok(found) => violations = found,
         // One by one, so that every release has its say.
         Err(_) => {
             for release in releases {
                 match check(&[release]).await {
-                    Ok(violations) => linted.refused(violations),
+                    Ok(found) => violations.extend(found),
                     Err(failures) => linted.failed(failures),
                 }
             }
         }
+    }
+    match installation::never_locked(&workspace.lock, &definition, &violations) {
+        Some(failure) => linted.failed(failure),
+        None => linted.refused(violations),
     }
     Ok(linted)
 }

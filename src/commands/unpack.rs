@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Context;
-use crate::bundle::Bundle;
+use super::{Context, trust};
 use crate::definition::Tree;
 use crate::files;
 use crate::ui::count;
@@ -24,7 +23,7 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
-    let bundle = Bundle::open(&args.file)?;
+    let bundle = trust::open(context, &args.file)?;
     let tree = Tree::from_tar(&bundle.definition()?)?;
     if args.folder.join("environments").exists() {
         let title = format!("{} holds a definition already", args.folder.display());

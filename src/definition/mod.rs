@@ -5,6 +5,7 @@
 mod asked;
 mod blame;
 mod budget;
+mod chart_archive;
 mod check;
 mod computed;
 mod declared_secret;
@@ -38,6 +39,7 @@ mod tree;
 
 use crate::yaml::{Node, Problem};
 
+pub use chart_archive::{LARGEST_CHART, chart_yaml, chart_yaml_in, visit_chart};
 pub use computed::ComputedImages;
 pub use declared_secret::KubernetesSecret;
 pub use desired::{Definition, Release, Tier};
@@ -45,7 +47,7 @@ pub use environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, 
 pub use exception::Exception;
 pub use explain::{Explanation, NoSuchPath, Origin, Place, Setting, State};
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
-pub use pack::{OwnChart, chart_yaml};
+pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
 pub use quantity::is_quantity;

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use crate::files::{self, FileError};
 
 /// The largest file of a definition; Helm's own limit for a file of a chart.
 const MAX_FILE: u64 = 5 * 1024 * 1024;
 /// The most bytes of a whole definition.
 const MAX_TOTAL: u64 = 100 * 1024 * 1024;
+
+/// No system takes a longer name.
+const LONGEST_NAME: usize = 4096;
 
 /// Relative path to bytes, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +60,21 @@ impl Tree {
             tree.read_folder(root, top)?;
         }
         tree.check_total()?;
+        tree.check_names()?;
         Ok(tree)
+    }
+
+    /// Refuses names that are one on other systems, where one file would take the other's place when it is unpacked.
+    fn check_names(&self) -> Result<(), TreeError> {
+        let mut seen = BTreeMap::new();
+        for path in self.0.keys() {
+            let same = ComposingNormalizerBorrowed::new_nfc().normalize(&path.to_lowercase()).into_owned();
+            if let Some(other) = seen.insert(same, path) {
+                let reason = format!("differs from {} by case or by its form in Unicode alone", other.escape_default());
+                return Err(TreeError::Refused { path: path.escape_default().to_string(), reason });
+            }
+        }
+        Ok(())
     }
 
     fn read_folder(&mut self, root: &Path, relative: &str) -> Result<(), TreeError> {
@@ -107,19 +126,41 @@ impl Tree {
     /// [`TreeError`] for an entry that no definition may hold.
     pub fn from_tar(bytes: &[u8]) -> Result<Tree, TreeError> {
         let broken = |e: std::io::Error| TreeError::Refused { path: "definition".to_owned(), reason: e.to_string() };
-        let mut tree = Tree::default();
+        let refused = |path: &str, reason: &str| {
+            Err(TreeError::Refused { path: path.escape_default().to_string(), reason: reason.to_owned() })
+        };
+        let (mut tree, mut long_name) = (Tree::default(), None);
         let mut archive = tar::Archive::new(bytes);
-        for entry in archive.entries().map_err(broken)? {
+        // Raw, because nothing but files and their long names is taken.
+        for entry in archive.entries().map_err(broken)?.raw(true) {
             let mut entry = entry.map_err(broken)?;
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            if !entry.header().entry_type().is_file() || !wanted(&path) || !clean(&path) {
-                return Err(TreeError::Refused { path, reason: "no file of a definition".to_owned() });
+            let (mut bytes, size) = (Vec::new(), entry.size().min(MAX_FILE + 1));
+            entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
+            if bytes.len() as u64 != size {
+                return refused("definition", "it is cut short");
             }
-            let mut bytes = Vec::new();
-            entry.by_ref().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(broken)?;
+            if entry.header().entry_type().is_gnu_longname() {
+                bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()).min(LONGEST_NAME));
+                long_name = Some(bytes);
+                continue;
+            }
+            let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+            let Ok(path) = String::from_utf8(name) else {
+                return refused(&String::from_utf8_lossy(&entry.path_bytes()), "its name is not UTF-8");
+            };
+            if !entry.header().entry_type().is_file() || !wanted(&path) || !clean(&path) {
+                return refused(&path, "no file of a definition");
+            }
+            if tree.get(&path).is_some() {
+                return refused(&path, "it is there twice");
+            }
             tree.insert_checked(path, bytes)?;
         }
         tree.check_total()?;
+        tree.check_names()?;
+        if tree.folders("environments").is_empty() {
+            return refused("definition", "there is no environment in it");
+        }
         Ok(tree)
     }
 
@@ -202,9 +243,10 @@ fn wanted(path: &str) -> bool {
     }
 }
 
-/// A relative path that stays where it is.
+/// A relative path that stays where it is, and that a terminal can show.
 fn clean(path: &str) -> bool {
-    !path.is_empty() && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
+    path.split('/').all(plain) && !path.contains(|c: char| c.is_control() || c == '\\')
 }
 
 #[cfg(test)]

@@ -43,6 +43,22 @@ fn a_first_lock() {
     assert!(shop.changing_calls().is_empty());
 }
 
+/// The same places that the bundle's own list has.
+#[test]
+fn every_image_is_listed_with_its_places() {
+    let shop = Shop::new();
+    let listed = shop.run(&["lock", "-e", "prod", "--images", "-q"]).ok();
+    assert_screen!(shop.path(), "images", listed.screen());
+    let json = shop.run(&["lock", "-e", "prod", "--images", "-o", "json", "-q"]).ok().stdout;
+    shop.bundle("platform.tar").ok();
+    let inspected = shop.run(&["inspect", "../platform.tar", "--images", "-o", "json"]).ok().stdout;
+    let images = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["images"].take();
+    let places = |image: &serde_json::Value| (image["ref"].clone(), image["size"].clone(), image["places"].clone());
+    let of = |images: serde_json::Value| images.as_array().unwrap().iter().map(places).collect::<Vec<_>>();
+    assert_eq!(of(images(&json)), of(images(&inspected)));
+    assert_eq!(images(&json).as_array().unwrap().len(), 6);
+}
+
 #[test]
 fn a_second_lock_changes_nothing() {
     let shop = Shop::locked();

@@ -6,6 +6,7 @@ mod challenge;
 mod login;
 mod manifest;
 mod repository;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod tokens;
