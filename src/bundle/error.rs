@@ -24,6 +24,14 @@ pub enum Error {
         #[source]
         source: net::Error,
     },
+    /// Several images failed.
+    #[error("{} images can't be bundled", failed.len())]
+    Several {
+        /// One error for each.
+        failed: Vec<Error>,
+        /// Whether the rest was not tried.
+        more: bool,
+    },
     /// An image that no bundle can carry.
     #[error("{image}: {problem}")]
     Unsupported {
@@ -156,8 +164,17 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Error::Fetch { source, .. } => source.kind(),
+            Error::Several { failed, .. } => failed.first().map_or(Kind::Permanent, Error::kind),
             Error::NoSpace { .. } | Error::Busy { .. } | Error::Twice { .. } | Error::Unsupported { .. } => Kind::Yours,
             _ => Kind::Permanent,
+        }
+    }
+
+    /// The image, or the images, that failed alone: others may well come.
+    pub(super) fn image(&self) -> Option<&str> {
+        match self {
+            Error::Fetch { what: image, .. } | Error::Unsupported { image, .. } => Some(image),
+            _ => None,
         }
     }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 
 use super::assemble::{Binary, Blobs, Layout, Source, Totals};
+use super::several::every;
 use super::{Contents, Error, Event, Image, ImageInfo, ManifestInfo, artifacts};
 use crate::digest::Digest;
 use crate::files::FileError;
@@ -41,14 +42,13 @@ pub async fn gather(
     no_twins(images.iter().map(|image| image.reference.to_string()))?;
     let (total, mut done) = (images.len(), 0);
     let all = stream::iter(&images).map(|image| fetch(client, image)).buffered(concurrency.max(1));
-    let fetched: Vec<Vec<Fetched>> = all
-        .inspect_ok(|(reference, _)| {
-            done += 1;
-            events(Event::Gathered { done, total, reference: reference.clone() });
-        })
-        .map_ok(|(_, fetched)| fetched)
-        .try_collect()
-        .await?;
+    let all = all.map(|fetched| {
+        let (reference, fetched) = fetched?;
+        done += 1;
+        events(Event::Gathered { done, total, reference });
+        Ok(fetched)
+    });
+    let fetched: Vec<Vec<Fetched>> = every(all).await?;
     let mut blobs = Blobs::default();
     let platctl = binary(&contents.platctl)?;
     let mut top = artifacts::add(&contents, &platctl, &mut blobs)?;

@@ -18,6 +18,7 @@ mod partial;
 mod place;
 mod read;
 mod resume;
+mod several;
 #[cfg(test)]
 mod tests;
 mod transfer;

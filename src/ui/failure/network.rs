@@ -44,6 +44,7 @@ impl From<bundle::Error> for Failures {
         let not_made = |error: &E| Failure::caused(Code::BundleNotMade, kind(error.kind()), error);
         let failure = match error {
             E::File(error) => return error.into(),
+            E::Several { failed, more } => return several(failed, more),
             E::Fetch { ref source, .. } => request(Code::BundleNotMade, error.to_string(), source),
             E::NoSpace { .. } => not_made(&error).help("make room, or write to another disk"),
             E::Busy { .. } => not_made(&error).help("wait until it is done, or write to another file"),
@@ -54,6 +55,14 @@ impl From<bundle::Error> for Failures {
         let refused = failure.code == Code::BundleDamaged;
         if refused { Failures::from(failure).exit(super::exit::REFUSED) } else { failure.into() }
     }
+}
+
+fn several(failed: Vec<bundle::Error>, more: bool) -> Failures {
+    let mut failures: Vec<Failure> = failed.into_iter().flat_map(|error| Failures::from(error).failures).collect();
+    if let Some(last) = failures.last_mut().filter(|_| more) {
+        last.help.push("the rest was not tried: there may be more".to_owned());
+    }
+    Failures::new(failures)
 }
 
 fn damaged(error: &bundle::Error) -> Failure {

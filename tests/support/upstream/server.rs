@@ -90,6 +90,7 @@ async fn handle(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
     }
     let reply = match world.faults.answer(&asked) {
         Some(reply) => reply,
+        None if world.faults.deaf_to_ranges(&asked) => answered(&world, &asked).await,
         None => answered(&world, &asked).await.narrowed(&asked),
     };
     let delivery = world.faults.delivery(&asked, &reply);
