@@ -91,6 +91,16 @@ pub struct Image {
     /// Docker's media types: a manifest list in place of an OCI index.
     #[serde(default)]
     pub docker: bool,
+    /// The first layer is at its vendor's, and not in the registry.
+    #[serde(default)]
+    pub foreign: bool,
+    /// The media type that the platforms' manifests say they have, in place of the usual one.
+    #[serde(default)]
+    pub manifest: Option<String>,
+    /// What the registry has beside it: `sig`, `att` and `sbom` under cosign's tags, any other text as the type of an
+    /// artifact that refers to it.
+    #[serde(default)]
+    pub referrers: Vec<String>,
 }
 
 /// A number of bytes: `65536`, `64KiB`, `20MiB`, `1GiB`.

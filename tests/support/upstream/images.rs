@@ -15,7 +15,7 @@ const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 /// A manifest or an index.
 #[derive(Clone, Debug)]
 pub struct Document {
-    pub media_type: &'static str,
+    pub media_type: String,
     pub digest: String,
     pub bytes: Bytes,
 }
@@ -68,19 +68,24 @@ pub struct Recipe {
     single: bool,
     docker: bool,
     attested: bool,
+    foreign: bool,
+    manifest: Option<String>,
+    /// What refers to the image.
+    pub referrers: Vec<String>,
 }
 
 impl Recipe {
     pub fn new(name: &str, tag: &str, settings: &Settings) -> Recipe {
         let image = special(name, tag, settings).unwrap_or_default();
         let usual = || PLATFORMS.map(String::from).to_vec();
-        let platforms = if image.platforms.is_empty() { usual() } else { image.platforms };
+        let platforms = if image.platforms.is_empty() { usual() } else { image.platforms.clone() };
         let sizes: Vec<u64> = image.layers.iter().map(|size| size.0).collect();
         let own_layers = if sizes.is_empty() { usual_sizes(name, tag) } else { sizes };
         let docker = image.docker || image.single;
         let attested = !docker && number(&["attested", name]).is_multiple_of(3);
         let (name, tag) = (name.to_owned(), tag.to_owned());
-        Recipe { name, tag, platforms, own_layers, single: image.single, docker, attested }
+        let Image { single, foreign, manifest, referrers, .. } = image;
+        Recipe { name, tag, platforms, own_layers, single, docker, attested, foreign, manifest, referrers }
     }
 
     pub fn make(&self, layers: &Layers) -> Result<Made> {
@@ -113,8 +118,12 @@ impl Recipe {
         let platform = described(platform);
         let config = made.blob(self.types().config, serde_json::to_vec(&self.config(&platform, &layers))?);
         let described = |layer: &Layer| descriptor(self.types().layer, &layer.digest, layer.size);
-        let described: Vec<Value> = layers.iter().map(described).collect();
-        let media_type = self.types().manifest;
+        let mut described: Vec<Value> = layers.iter().map(described).collect();
+        if let Some(first) = described.first_mut().filter(|_| self.foreign) {
+            first["mediaType"] = json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+            first["urls"] = json!(["https://vendor.example/layer"]);
+        }
+        let media_type = self.manifest.as_deref().unwrap_or(self.types().manifest);
         let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": described});
         made.blobs.extend(layers.into_iter().map(|layer| (layer.digest.clone(), Blob::Layer(layer))));
         let mut child = made.document(media_type, &manifest);
@@ -183,11 +192,11 @@ impl Recipe {
 
 impl Made {
     /// Adds a document; its descriptor.
-    pub fn document(&mut self, media_type: &'static str, content: &Value) -> Value {
+    pub fn document(&mut self, media_type: &str, content: &Value) -> Value {
         let bytes = Bytes::from(content.to_string());
         let digest = digest(&bytes);
         let descriptor = descriptor(media_type, &digest, bytes.len() as u64);
-        self.documents.push(Document { media_type, digest, bytes });
+        self.documents.push(Document { media_type: media_type.to_owned(), digest, bytes });
         descriptor
     }
 

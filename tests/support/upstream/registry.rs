@@ -221,7 +221,7 @@ fn is_signature(tag: &str) -> bool {
 }
 
 fn manifest(document: Document) -> Reply {
-    let reply = Reply::bytes(document.media_type, document.bytes);
+    let reply = Reply::bytes(&document.media_type, document.bytes);
     reply.header("Docker-Content-Digest", &document.digest).tagged(&document.digest)
 }
 
