@@ -8,6 +8,7 @@ mod damage;
 mod entry;
 mod error;
 mod event;
+mod export;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gather;
@@ -27,12 +28,12 @@ mod walk;
 mod write;
 
 pub use assemble::{Layout, Totals};
-pub use contents::{Chart, Contents, Image, Tool};
+pub use contents::{Chart, Contents, Extra, Image, Tool};
 pub use damage::Damage;
 pub use error::Error;
 pub use event::Event;
 pub use gather::gather;
-pub use info::{ChartInfo, ImageInfo, ManifestInfo, ToolInfo};
+pub use info::{ChartInfo, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 pub use read::{BlobReader, Bundle};
 pub use verify::Verified;
 pub use write::{Written, write};

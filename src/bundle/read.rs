@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::open::{self, Found};
 use super::place::Place;
 use super::walk::{Holding, walk};
-use super::{ChartInfo, Damage, Error, ImageInfo, ToolInfo, Totals};
+use super::{ChartInfo, Damage, Error, ExtraInfo, ImageInfo, ToolInfo, Totals};
 use crate::digest::{Digest, Hasher};
 use crate::files::{FileError, Store};
 use crate::layout::Descriptor;
@@ -120,6 +120,11 @@ impl Bundle {
     /// The images, sorted by reference.
     pub fn images(&self) -> &[ImageInfo] {
         &self.holding.images
+    }
+
+    /// The extra files, sorted by name.
+    pub fn extras(&self) -> &[ExtraInfo] {
+        &self.holding.extras
     }
 
     /// How much it holds.

@@ -28,6 +28,7 @@ pub(super) async fn every<T>(work: impl Stream<Item = Result<T, Error>>) -> Resu
             return Err(Error::Several { failed, more: true });
         }
     }
+    failed.sort_by(|a, b| a.image().cmp(&b.image()));
     match failed.len() {
         0 => Ok(done),
         1 => Err(failed.remove(0)),

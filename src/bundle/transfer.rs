@@ -9,13 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::assemble::Source;
+use super::assemble::{Blob, Source};
 use super::place::{Beginning, Place};
 use super::resume::Missing;
 use super::{Error, Event};
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
-use crate::net::oci::Repository;
 use crate::net::{Budget, Client};
 
 /// So much is hashed and written at a time.
@@ -39,13 +38,12 @@ pub(super) async fn transfer(
     let of = blob.needed_by.first().cloned().unwrap_or_default();
     match &blob.source {
         Source::File(path) => copy(target, entry.place, path, blob.digest, &of).await?,
-        Source::Repository(host, path) => {
+        Source::Repository(..) | Source::Web(_) => {
             let _permit = budget.permit().await;
-            let repository = client.repository(host, path);
-            let mut fetched = fetch(target, &repository, entry.place, blob.digest, kept.clone(), &of).await;
+            let mut fetched = fetch(target, client, entry.place, blob, kept.clone(), &of).await;
             if fetched.as_ref().is_err_and(Failure::is_mismatch) {
                 // What an earlier run left was no beginning of it, or something on the way altered it.
-                fetched = fetch(target, &repository, entry.place, blob.digest, Beginning::default(), &of).await;
+                fetched = fetch(target, client, entry.place, blob, Beginning::default(), &of).await;
             }
             fetched.map_err(|failure| match failure {
                 Failure::Net(source) => Error::Fetch { what: names(&blob.needed_by), source },
@@ -82,13 +80,21 @@ impl From<Error> for Failure {
 
 async fn fetch(
     target: &Target<'_>,
-    repository: &Repository,
+    client: &Client,
     place: Place,
-    digest: Digest,
+    blob: &Blob,
     kept: Beginning,
     of: &str,
 ) -> Result<(), Failure> {
-    let mut body = repository.blob_from(&digest, place.size, kept.bytes)?;
+    let repository;
+    let mut body = match &blob.source {
+        Source::Repository(host, path) => {
+            repository = client.repository(host, path);
+            repository.blob_from(&blob.digest, place.size, kept.bytes)?
+        }
+        Source::Web(url) => client.file_from(url, place.size, kept.bytes)?,
+        Source::File(path) => return Ok(copy(target, place, path, blob.digest, of).await?),
+    };
     let mut sink = Sink::new(target, place, kept);
     let (mut chunks, mut held) = (Vec::new(), 0);
     while let Some(chunk) = body.next().await? {
@@ -103,7 +109,7 @@ async fn fetch(
     sink.put(chunks).await?;
     (target.events)(Event::Bytes { bytes: held as u64, of: of.to_owned() });
     let actual = sink.finish().await?;
-    if actual == digest { Ok(()) } else { Err(body.mismatch(digest, actual).into()) }
+    if actual == blob.digest { Ok(()) } else { Err(body.mismatch(blob.digest, actual).into()) }
 }
 
 /// Copies a file of this machine.

@@ -8,7 +8,7 @@ use super::Context;
 use super::installation;
 use super::workspace::Workspace;
 use crate::bundle::{self, Contents, Event};
-use crate::definition::Definition;
+use crate::definition::{Definition, Extra};
 use crate::image::Platform;
 use crate::lock::LockedChart;
 use crate::supply::locked_chart;
@@ -32,8 +32,9 @@ pub struct Args {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let begun = std::time::Instant::now();
-    let workspace = Workspace::open(context)?;
+    let mut workspace = Workspace::open(context)?;
     let definition = workspace.definition(context)?;
+    workspace.upstream = workspace.upstream.patient(definition.environment.timeouts.request);
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
@@ -86,6 +87,12 @@ fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result
     let environment = &definition.environment;
     for release in &definition.releases {
         locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
+    }
+    for (image, locked) in workspace.lock.images_for(&environment.name) {
+        if let Some(platform) = environment.platforms.iter().find(|p| !locked.platforms.contains_key(p)) {
+            let failure = Failure::new(Code::NotLocked, Kind::Yours, format!("{image} is not locked for {platform}"));
+            return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
+        }
     }
     if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
         let title = format!("no image of environment {} is in the lock", environment.name);
@@ -140,7 +147,13 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         charts,
         tools,
         images: images.collect(),
+        extras: environment.extras.iter().map(extra).collect(),
     })
+}
+
+fn extra(declared: &Extra) -> bundle::Extra {
+    let Extra { name, url, digest } = declared.clone();
+    bundle::Extra { name, url, digest }
 }
 
 /// The configuration of a chart as an OCI artifact: its Chart.yaml as JSON, as helm pushes it.

@@ -88,7 +88,10 @@ fn text(bundle: &Bundle, images: bool) -> String {
             ),
         ),
     ];
-    let mut text: String = lines.iter().map(|(key, value)| format!("{key:<12} {value}\n")).collect();
+    let extras = bundle.extras().iter().map(|extra| format!("{} {}", extra.name, ui::bytes(extra.file.size)));
+    let extras = ("Extras", extras.collect::<Vec<_>>().join(", "));
+    let lines = lines.into_iter().chain((!extras.1.is_empty()).then_some(extras));
+    let mut text: String = lines.map(|(key, value)| format!("{key:<12} {value}\n")).collect();
     if images {
         let rows: Vec<Vec<String>> = bundle.images().iter().map(image_row).collect();
         text.push('\n');
@@ -116,9 +119,14 @@ fn json(bundle: &Bundle) -> String {
         "ref": i.reference.to_string(), "digest": i.top.digest, "sourceDigest": i.source_digest, "size": i.total(),
         "platforms": i.manifests.iter().map(|m| m.platform.to_string()).collect::<Vec<_>>(),
     })).collect();
+    let extras: Vec<_> = bundle
+        .extras()
+        .iter()
+        .map(|e| serde_json::json!({"name": e.name, "digest": e.file.digest, "size": e.file.size}))
+        .collect();
     let json = serde_json::json!({
         "apiVersion": API_VERSION, "environment": bundle.environment(), "index": bundle.index_digest(), "size": bundle.size(),
-        "charts": charts, "tools": tools, "images": images,
+        "charts": charts, "tools": tools, "images": images, "extras": extras,
     });
     format!("{json:#}\n")
 }

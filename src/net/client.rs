@@ -66,6 +66,11 @@ impl Client {
         Client { inner: self.inner.clone(), budget: Some(budget.clone()) }
     }
 
+    /// A client of its own, whose servers may be silent for so long.
+    pub fn patient(&self, timeout: Duration) -> Client {
+        Client::new(Settings { timeout, ..self.settings().clone() })
+    }
+
     /// What it was made with.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings

@@ -4,13 +4,13 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::body::Body;
-use super::client::Ask;
+use super::client::{Ask, refusal};
 use super::error::{Failure, shown};
 use super::retry::Tries;
 use super::{Client, Error, Reason};
@@ -55,6 +55,34 @@ impl Client {
                 Err(error) => tries.failed(&ask, error.reason.into()).await?,
             }
         }
+    }
+
+    /// How long a file is, as far as its server says.
+    ///
+    /// # Errors
+    /// [`Error`] with the URL.
+    pub async fn size(&self, url: &str) -> Result<Option<u64>, Error> {
+        let mut ask = self.web(url)?;
+        // Some servers refuse HEAD, and addresses that are signed are so for GET alone.
+        ask.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        let mut tries = Tries::of(self);
+        loop {
+            let failure = match self.send_any(&ask).await {
+                Ok(response) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Some(0)),
+                Ok(response) if response.status().is_success() => return Ok(length(&response)),
+                Ok(response) => refusal(response).await,
+                Err(failure) => failure,
+            };
+            tries.failed(&ask, failure).await?;
+        }
+    }
+
+    /// A file of known length as a stream, from a place inside on. Whoever reads it checks its digest.
+    ///
+    /// # Errors
+    /// [`Error`] when it is no address; nothing is sent yet.
+    pub fn file_from(&self, url: &str, size: u64, offset: u64) -> Result<Body<'_>, Error> {
+        Ok(Body::known(self, self.web(url)?, Some(size)).from(offset))
     }
 
     /// Takes a download into the store.
@@ -108,6 +136,14 @@ impl Client {
         let bytes = self.whole(response, limit).await?;
         if packed { Ok(unpacked(&bytes, limit)?) } else { Ok(bytes) }
     }
+}
+
+/// `bytes 0-0/200` is of 200 bytes; a server without ranges sends them all.
+fn length(response: &Response) -> Option<u64> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return response.content_length();
+    }
+    response.headers().get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }
 
 async fn present(store: &Store, digest: Digest) -> Result<Option<PathBuf>, Reason> {

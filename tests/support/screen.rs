@@ -12,6 +12,7 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"run-[A-Za-z0-9]{6}\b", "run-[id]"),
         (r"\b\d+(\.\d+)? ([KMGT]iB|B)\b", "[size]"),
         (r"\b(\d+\.\ds|\d+m\d\ds)\b", "[time]"),
+        (r"/store/\.\d+\.\d+", "/store/.[pid]"),
         (r"os error \d+", "os error [n]"),
     ];
     filters.extend(fixed.map(|(pattern, name)| (pattern.to_owned(), name)));

@@ -27,7 +27,7 @@ pub(super) fn request(code: Code, title: String, error: &net::Error) -> Failure 
         (net::Reason::Certificate { .. } | net::Reason::NoAuthorities { .. }, _) => {
             failure.help("name the authority's certificate with --ca-file FILE, or `registry.ca` in the environment")
         }
-        _ if failure.kind == Kind::Transient => failure.help("run the same command again: what is whole is kept"),
+        _ if failure.kind == Kind::Transient => failure.help("run the same command again: what was fetched is kept"),
         _ => failure,
     }
 }
