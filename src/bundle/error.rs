@@ -16,9 +16,9 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// The network failed.
-    #[error("cannot fetch what {what} needs")]
+    #[error("cannot fetch {}", wanted(what))]
     Fetch {
-        /// The image, or the images, that need it.
+        /// The image, or the images, that need it; or an extra file.
         what: String,
         /// The failure.
         #[source]
@@ -157,6 +157,11 @@ pub enum Error {
     /// A blob's bytes are damaged.
     #[error(transparent)]
     Damaged(Damage),
+}
+
+/// An extra file is wanted itself, an image for what it needs. No image has a space in its name.
+fn wanted(what: &str) -> String {
+    if what.starts_with("extra ") { what.to_owned() } else { format!("what {what} needs") }
 }
 
 impl Error {

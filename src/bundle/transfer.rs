@@ -97,7 +97,17 @@ async fn fetch(
     };
     let mut sink = Sink::new(target, place, kept);
     let (mut chunks, mut held) = (Vec::new(), 0);
-    while let Some(chunk) = body.next().await? {
+    loop {
+        let chunk = match body.next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => {
+                // The next run goes on behind what came.
+                sink.put(chunks).await?;
+                sink.finish().await?;
+                return Err(error.into());
+            }
+        };
         held += chunk.len();
         chunks.push(chunk);
         if held >= STEP {

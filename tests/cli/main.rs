@@ -10,6 +10,7 @@ mod support;
 mod apply;
 mod apply_fails;
 mod bundle;
+mod bundle_extras;
 mod bundle_faults;
 mod bundle_file;
 mod bundle_killed;
