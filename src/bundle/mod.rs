@@ -18,6 +18,7 @@ mod open;
 mod partial;
 mod place;
 mod read;
+mod referrers;
 mod resume;
 mod several;
 #[cfg(test)]
@@ -35,5 +36,6 @@ pub use event::Event;
 pub use gather::gather;
 pub use info::{ChartInfo, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 pub use read::{BlobReader, Bundle};
+pub use referrers::{Proof, Referrer, Referrers, referrers};
 pub use verify::Verified;
 pub use write::{Written, write};

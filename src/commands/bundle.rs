@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Context;
 use super::installation;
 use super::workspace::Workspace;
-use crate::bundle::{self, Contents, Event};
+use super::{API_VERSION, Context, Format};
+use crate::bundle::{self, Contents, Event, Proof, Referrers, Written};
 use crate::definition::{Definition, Extra};
 use crate::image::Platform;
 use crate::lock::LockedChart;
@@ -24,6 +24,9 @@ pub struct Args {
     /// The platctl to carry [default: this one]
     #[arg(long, value_name = "FILE")]
     platctl: Option<PathBuf>,
+    /// Format of what is said at the end
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
 }
 
 /// Runs the verb.
@@ -44,18 +47,21 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 
     let downloads = definition.environment.concurrency.downloads;
+    let images = contents.images.clone();
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
-    let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
+    let (all_images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
     let (size, shared) = (ui::bytes(totals.bytes), ui::bytes(totals.shared));
-    context.ui.say("Images", format!("{images}, {layers}, {size} ({shared} shared), {}", platforms.join(", ")));
+    context.ui.say("Images", format!("{all_images}, {layers}, {size} ({shared} shared), {}", platforms.join(", ")));
 
     let progress = context.ui.progress("Fetching", totals.bytes);
     let events = |event: Event| draw(&progress, &event);
     let writing = bundle::write(&layout, &args.output, &workspace.upstream, downloads, &events);
-    let written = tokio::select! {
-        written = writing => written?,
+    // In the time that the layers take anyway.
+    let looking = bundle::referrers(&images, &workspace.upstream, downloads);
+    let (written, referrers) = tokio::select! {
+        (written, referrers) = async { tokio::join!(writing, looking) } => (written?, referrers),
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
@@ -65,7 +71,53 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let elapsed = ui::duration(begun.elapsed());
     context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
     context.ui.say("", format!("index {}", written.index_digest));
+    if let Some(left) = left_out(&referrers) {
+        context.ui.say("Left out", left);
+    }
+    if let Format::Json = args.format {
+        context.ui.result(&json(&written, &referrers))?;
+    }
     Ok(0)
+}
+
+/// What registries have beside the images and the bundle has not, counted.
+fn left_out(all: &[Referrers]) -> Option<String> {
+    let of = |proof: Proof| all.iter().flat_map(|image| &image.found).filter(|one| one.proof == proof).count();
+    let counts = KINDS.iter().filter_map(|(proof, name)| Some(of(*proof)).filter(|n| *n > 0).map(|n| count(n, name)));
+    let counts: Vec<String> = counts.collect();
+    let with = all.iter().filter(|image| !image.found.is_empty()).count();
+    let unknown = all.iter().filter(|image| image.unknown.is_some()).count();
+    let found =
+        (with > 0).then(|| format!("{} of {} are not in the bundle (--format json names them)", counts.join(", "), count(with, "image")));
+    let unknown = (unknown > 0).then(|| format!("what belongs to {} could not be looked up", count(unknown, "image")));
+    let said: Vec<String> = found.into_iter().chain(unknown).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+const KINDS: [(Proof, &str); 4] = [
+    (Proof::Signature, "signature"),
+    (Proof::Sbom, "SBOM"),
+    (Proof::Attestation, "attestation"),
+    (Proof::Other, "other artifact"),
+];
+
+fn json(written: &Written, referrers: &[Referrers]) -> String {
+    let kind = |proof: Proof| KINDS.iter().find(|(one, _)| *one == proof).map_or("", |(_, name)| *name);
+    let images: Vec<_> = referrers
+        .iter()
+        .map(|image| {
+            let left_out: Vec<_> = image.found.iter().map(|one| {
+            serde_json::json!({"kind": kind(one.proof).to_lowercase(), "name": one.named, "digest": one.digest})
+        }).collect();
+            let unknown = image.unknown.as_ref().map(ToString::to_string);
+            serde_json::json!({"ref": image.image.to_string(), "leftOut": left_out, "unknown": unknown})
+        })
+        .collect();
+    let json = serde_json::json!({
+        "apiVersion": API_VERSION, "file": written.path, "index": written.index_digest, "size": written.bytes,
+        "fetched": written.fetched, "resumed": written.resumed, "images": images,
+    });
+    format!("{json:#}\n")
 }
 
 fn draw(progress: &Progress, event: &Event) {

@@ -14,6 +14,7 @@ mod bundle_extras;
 mod bundle_faults;
 mod bundle_file;
 mod bundle_killed;
+mod bundle_referrers;
 mod capabilities;
 mod definition;
 mod doctor;

@@ -5,6 +5,7 @@ mod blob;
 mod challenge;
 mod login;
 mod manifest;
+mod referrers;
 mod repository;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,10 @@ pub struct Made {
     pub top: String,
     pub documents: Vec<Document>,
     pub blobs: Vec<(String, Blob)>,
+    /// Further tags, and what they stand for.
+    pub tags: Vec<(String, String)>,
+    /// What refers to the top, as the registry lists it.
+    pub referrers: Vec<Value>,
 }
 
 struct Types {
@@ -105,6 +109,7 @@ impl Recipe {
             made.document(media_type, &index);
         }
         made.top = made.documents.last().map(|top| top.digest.clone()).unwrap_or_default();
+        self.referrers.iter().for_each(|kind| refer(&mut made, kind));
         Ok(made)
     }
 
@@ -187,6 +192,27 @@ impl Recipe {
         });
         descriptor["platform"] = nowhere;
         descriptor
+    }
+}
+
+/// Adds something that refers to the top: under cosign's tag, or to the registry's list.
+fn refer(made: &mut Made, kind: &str) {
+    let layer = made.blob("application/octet-stream", format!("{kind} of {}", made.top));
+    let empty = made.blob("application/vnd.oci.empty.v1+json", "{}");
+    let media_type = OCI.manifest;
+    let mut manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": empty, "layers": [layer]});
+    let tagged = matches!(kind, "sig" | "att" | "sbom");
+    if !tagged {
+        manifest["artifactType"] = json!(kind);
+        manifest["subject"] = json!({"mediaType": OCI.index, "digest": made.top, "size": 0});
+    }
+    let mut descriptor = made.document(media_type, &manifest);
+    if tagged {
+        let tag = format!("{}.{kind}", made.top.replace(':', "-"));
+        made.tags.push((tag, descriptor["digest"].as_str().unwrap_or_default().to_owned()));
+    } else {
+        descriptor["artifactType"] = json!(kind);
+        made.referrers.push(descriptor);
     }
 }
 
