@@ -13,6 +13,10 @@ pub struct Surroundings {
     pub cache: PathBuf,
     /// Docker's `config.json` with credentials for registries.
     pub docker_config: Option<PathBuf>,
+    /// helm's `registry/config.json` with credentials for registries.
+    pub helm_registry_config: Option<PathBuf>,
+    /// helm's `repositories.yaml` with credentials for chart repositories.
+    pub helm_repositories: Option<PathBuf>,
     /// Addresses that stand in for others: `PLATCTL_MIRROR`, separated by commas.
     pub mirrors: Vec<String>,
     /// The bundle to work from: `PLATCTL_BUNDLE`.
@@ -45,10 +49,15 @@ impl Surroundings {
             .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("platctl")))
             .unwrap_or_else(|| home.join(".cache/platctl"));
         let docker = path("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json");
+        let config = path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+        let helm = path("HELM_CONFIG_HOME").unwrap_or_else(|| config.join("helm"));
+        let helms = |name: &str, usual: &str| Some(path(name).unwrap_or_else(|| helm.join(usual)));
         let mirrors = get("PLATCTL_MIRROR").map(|m| m.to_string_lossy().into_owned()).unwrap_or_default();
         Surroundings {
             cache,
             docker_config: docker.is_file().then_some(docker),
+            helm_registry_config: helms("HELM_REGISTRY_CONFIG", "registry/config.json"),
+            helm_repositories: helms("HELM_REPOSITORY_CONFIG", "repositories.yaml"),
             mirrors: mirrors.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
             bundle: path("PLATCTL_BUNDLE"),
             ca_file: path("PLATCTL_CA_FILE"),

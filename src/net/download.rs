@@ -127,7 +127,10 @@ impl Client {
             return Err(wrong(format!("`{}` is neither http nor https", own.scheme())));
         }
         let target = self.settings().mirrors.web(&own);
-        Ok(Ask { method: Method::GET, url: target, shown: shown(&own), headers: HeaderMap::new(), scope: None })
+        let repository =
+            self.repository_at(&target).map_err(|reason| Error { url: shown(&own), via: None, tries: 0, reason })?;
+        let shown = shown(&own);
+        Ok(Ask { method: Method::GET, url: target, shown, headers: HeaderMap::new(), scope: None, repository })
     }
 
     async fn document(&self, ask: &Ask, limit: u64) -> Result<Vec<u8>, Failure> {

@@ -3,6 +3,7 @@
 
 mod body;
 mod budget;
+mod chart_repositories;
 mod client;
 mod download;
 mod error;

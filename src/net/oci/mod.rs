@@ -16,4 +16,4 @@ pub use manifest::Document;
 pub use repository::Repository;
 
 pub(super) use repository::said;
-pub(super) use tokens::{Scope, Tokens};
+pub(super) use tokens::{Scope, Tokens, basic};

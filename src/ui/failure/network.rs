@@ -20,7 +20,7 @@ pub(super) fn request(code: Code, title: String, error: &net::Error) -> Failure 
         (net::Reason::Mismatch { .. }, _) => {
             failure.help("what is served there was changed after it was locked, or was damaged on the way; compare before you lock it again")
         }
-        (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`)"),
+        (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`) and from helm's (`helm registry login`, `helm repo add`)"),
         (_, Some(404)) => failure.help("check the name and version; publishers also remove what they once served"),
         (_, Some(429)) => failure.help("the server limits requests: log in to it, or try later"),
         (net::Reason::Connect { .. }, _) => failure.help("check the network, the proxy variables, or name a mirror with --mirror FROM=TO"),
