@@ -19,6 +19,8 @@ mod capabilities;
 mod definition;
 mod doctor;
 mod lock;
+mod logins;
+mod proxies;
 mod secrets;
 mod shop;
 mod sops;

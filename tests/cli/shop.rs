@@ -161,5 +161,6 @@ fn internet() -> Settings {
             .into(),
         charts: fixture().join("charts"),
         files: PathBuf::new(),
+        ..Settings::default()
     }
 }

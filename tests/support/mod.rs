@@ -7,6 +7,7 @@
 pub mod bundle_file;
 pub mod planted;
 pub mod program;
+pub mod proxy;
 pub mod screen;
 pub mod site_registry;
 pub mod upstream;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub tools: BTreeMap<String, String>,
     /// The folder of the chart folders.
     pub charts: PathBuf,
+    /// Who may ask: `user:password` by a part of the path. Nobody else gets anything there.
+    pub logins: BTreeMap<String, String>,
     /// The folder of extra files: `HOST/PATH` in it is served as `https://HOST/PATH`.
     pub files: PathBuf,
 }

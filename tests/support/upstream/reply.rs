@@ -20,6 +20,8 @@ pub struct Asked {
     /// The path alone, with `%2B` and the like resolved.
     pub path: String,
     pub range: Option<String>,
+    /// What is sent as a login.
+    pub authorization: Option<String>,
     if_range: Option<String>,
     if_none_match: Option<String>,
 }
@@ -28,10 +30,12 @@ impl Asked {
     pub fn new<B>(request: &hyper::Request<B>) -> Asked {
         let text = |name: HeaderName| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
         let uri = request.uri();
+        let host = text(header::HOST).unwrap_or_default();
         Asked {
             method: request.method().clone(),
-            raw: uri.path_and_query().map_or("/", |both| both.as_str()).to_owned(),
-            path: unescape(uri.path()),
+            raw: at_host(&host, uri.path_and_query().map_or("/", |both| both.as_str())),
+            path: at_host(&host, &unescape(uri.path())),
+            authorization: text(header::AUTHORIZATION),
             range: text(header::RANGE),
             if_range: text(header::IF_RANGE),
             if_none_match: text(header::IF_NONE_MATCH),
@@ -40,6 +44,18 @@ impl Asked {
 
     fn is_registry(&self) -> bool {
         self.path.starts_with("/v2/")
+    }
+}
+
+/// A client without a mirror asks hosts by their names, as one behind a proxy does: the same as their paths here.
+fn at_host(host: &str, path: &str) -> String {
+    let bare = host.split(':').next().unwrap_or_default();
+    if bare.is_empty() || bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok() {
+        return path.to_owned();
+    }
+    match path.strip_prefix("/v2/") {
+        Some(rest) if !rest.is_empty() => format!("/v2/{host}/{rest}"),
+        _ => format!("/{host}{path}"),
     }
 }
 
