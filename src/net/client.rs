@@ -322,7 +322,11 @@ pub(super) fn broken(url: &Url, error: &reqwest::Error) -> Reason {
     if let Some((_, problem)) = message.split_once("invalid peer certificate: ") {
         return Reason::Certificate { host, message: certificate(problem) };
     }
-    Reason::Connect { host, message }
+    // The HTTP client has no other word for it.
+    match message.contains("proxy authorization required") {
+        true => Reason::Proxy { host },
+        false => Reason::Connect { host, message },
+    }
 }
 
 /// What is wrong with a certificate, where the TLS library only has a name for it.

@@ -12,6 +12,8 @@ mod interrupted;
 mod oci;
 mod planted;
 mod platform;
+mod real_registry;
+mod registries;
 mod rig;
 mod secrets;
 mod shipped;

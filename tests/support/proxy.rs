@@ -97,8 +97,7 @@ async fn serve(stream: TcpStream, way: &Way) -> std::io::Result<()> {
     let line = head.lines().next().unwrap_or_default().to_owned();
     let words: Vec<&str> = line.split(' ').collect();
     way.seen.lock().unwrap().push(words[..2].join(" "));
-    let sent =
-        head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("proxy-authorization:").then_some(line));
+    let sent = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-authorization:"));
     let sent = sent.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned());
     if way.login.is_some() && sent != way.login {
         let refusal =

@@ -23,6 +23,7 @@ pub(super) fn request(code: Code, title: String, error: &net::Error) -> Failure 
         (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`) and from helm's (`helm registry login`, `helm repo add`)"),
         (_, Some(404)) => failure.help("check the name and version; publishers also remove what they once served"),
         (_, Some(429)) => failure.help("the server limits requests: log in to it, or try later"),
+        (net::Reason::Proxy { .. }, _) | (_, Some(407)) => failure.help("put the login into the proxy variable: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, special characters percent-encoded"),
         (net::Reason::Connect { .. }, _) => failure.help("check the network, the proxy variables, or name a mirror with --mirror FROM=TO"),
         (net::Reason::Certificate { .. } | net::Reason::NoAuthorities { .. }, _) => {
             failure.help("name the authority's certificate with --ca-file FILE, or `registry.ca` in the environment")
