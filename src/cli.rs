@@ -45,6 +45,8 @@ enum Verb {
     Values(commands::values::Args),
     /// Print what would be applied, rewritten for the site
     Template(commands::template::Args),
+    /// Say what is wrong in the definition, of one environment or all, without a cluster or keys
+    Lint(commands::lint::Args),
     /// Show what apply would do
     Plan(commands::plan::Args),
     /// Make the cluster what the definition says
@@ -142,6 +144,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Bundle(args) => commands::bundle::run(context, args).await,
             Verb::Push(args) => commands::push::run(context, args).await,
             Verb::Template(args) => commands::template::run(context, args).await,
+            Verb::Lint(args) => commands::lint::run(context, args).await,
             Verb::Plan(args) => commands::plan::run(context, args).await,
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,

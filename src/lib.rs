@@ -8,7 +8,7 @@
 //! | 8 | [`cli`] [`commands`] | a verb a file: gather, plan, show or execute, report |
 //! | 7 | [`ui`] | the only standard output and error; failures as people see them |
 //! | 6 | [`execute`] | the one loop that changes a cluster |
-//! | 5 | [`plan`] [`resolve`] | what is to be done · what the lock should say |
+//! | 5 | [`plan`] [`resolve`] [`lint`] | what is to be done · what the lock should say · what is wrong |
 //! | 4 | [`secrets`] [`render`] [`supply`] [`bundle`] [`registry`] | tokens to secrets, masks · values → helm → objects, images · locked bytes · the file · push |
 //! | 3 | [`tools`] [`net`] | the only processes · the only sockets |
 //! | 2 | [`definition`] [`lock`] [`capabilities`] | environments, tiers, releases, values · `charts-lock.yaml` · what clusters offer |
@@ -41,6 +41,7 @@ pub mod execute;
 pub mod files;
 pub mod image;
 pub mod layout;
+pub mod lint;
 pub mod lock;
 pub mod net;
 pub mod object;

@@ -8,7 +8,7 @@ use super::installation;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format};
 use crate::bundle::{self, Contents, Event, Proof, Referrers, Written};
-use crate::definition::{Definition, Extra};
+use crate::definition::{Definition, Environment, Extra};
 use crate::image::Platform;
 use crate::lock::LockedChart;
 use crate::supply::locked_chart;
@@ -41,7 +41,8 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
-    check_lock_is_whole(&workspace, &definition)?;
+    installation::check_charts_are_locked(&workspace, &definition)?;
+    check_platforms(&workspace, &definition.environment)?;
     installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
@@ -135,22 +136,13 @@ fn interrupted(output: &Path) -> Failures {
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
 }
 
-/// Every chart, tool and image of the environment is locked.
-fn check_lock_is_whole(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
-    let environment = &definition.environment;
-    for release in &definition.releases {
-        locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
-    }
+/// No image is left out for a platform that came into the environment after it was locked.
+fn check_platforms(workspace: &Workspace, environment: &Environment) -> Result<(), Failures> {
     for (image, locked) in workspace.lock.images_for(&environment.name) {
         if let Some(platform) = environment.platforms.iter().find(|p| !locked.platforms.contains_key(p)) {
             let failure = Failure::new(Code::NotLocked, Kind::Yours, format!("{image} is not locked for {platform}"));
             return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
         }
-    }
-    if workspace.lock.images_for(&environment.name).next().is_none() && !definition.releases.is_empty() {
-        let title = format!("no image of environment {} is in the lock", environment.name);
-        let failure = Failure::new(Code::NotLocked, Kind::Yours, title);
-        return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use super::workspace::Workspace;
 use crate::capabilities::{self, Capabilities};
 use crate::definition::{Definition, Release};
 use crate::digest::Digest;
+use crate::lock::Lock;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
-use crate::render::{REWRITER_VERSION, Rendered, Rewriting, Violation};
+use crate::render::{REWRITER_VERSION, Rendered, Renderer, Rewriting, Rule, Violation};
 use crate::supply::locked_chart;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -96,29 +97,90 @@ impl Installation {
         workspace: &Workspace,
         releases: &[&Release],
     ) -> Result<Vec<Rendered>, Failures> {
-        let rewritings = releases.iter().map(|release| self.rewritings[&release.name].clone()).collect();
-        render_closed(context, workspace, &self.definition, &self.capabilities, releases, rewritings).await
+        let rewritings: Vec<Rewriting> =
+            releases.iter().map(|release| self.rewritings[&release.name].clone()).collect();
+        let kitchen = workspace.kitchen(context, &self.definition, &workspace.lock).await?;
+        let renderer = kitchen.renderer(&self.definition, &self.capabilities);
+        refused(check(&renderer, releases, &rewritings).await?)
     }
 }
 
-/// Renders releases offline and refuses images that their rewritings do not know.
-async fn render_closed(
-    context: &Context,
-    workspace: &Workspace,
-    definition: &Definition,
-    capabilities: &Capabilities,
+/// What a release renders, with what of it may not run.
+pub struct Checked {
+    /// Its objects.
+    pub rendered: Rendered,
+    /// What is refused.
+    pub violations: Vec<Violation>,
+}
+
+/// Renders releases offline and looks for what their rewritings refuse.
+async fn check(
+    renderer: &Renderer<'_>,
     releases: &[&Release],
-    rewritings: Vec<Rewriting>,
-) -> Result<Vec<Rendered>, Failures> {
-    let kitchen = workspace.kitchen(context, definition, &workspace.lock).await?;
-    let rendered = kitchen.renderer(definition, capabilities).render(releases).await?;
-    let pairs = rewritings.iter().zip(&rendered);
-    let violations: Vec<Violation> =
-        pairs.flat_map(|(rewriting, rendered)| rewriting.violations(&rendered.stream)).collect();
+    rewritings: &[Rewriting],
+) -> Result<Vec<Checked>, Failures> {
+    let rendered = renderer.render(releases).await?;
+    let check = |(rendered, rewriting): (Rendered, &Rewriting)| {
+        let violations = rewriting.violations(&rendered.stream);
+        Checked { rendered, violations }
+    };
+    Ok(rendered.into_iter().zip(rewritings).map(check).collect())
+}
+
+/// What was rendered, if nothing in it is refused.
+fn refused(checked: Vec<Checked>) -> Result<Vec<Rendered>, Failures> {
+    let violations: Vec<Violation> = checked.iter().flat_map(|checked| checked.violations.clone()).collect();
     if violations.is_empty() {
-        return Ok(rendered);
+        return Ok(checked.into_iter().map(|checked| checked.rendered).collect());
     }
-    Err(Failures::new(failure::images(&violations)).exit(exit::REFUSED))
+    Err(Failures::new(failure::closed_world(&violations)).exit(exit::REFUSED))
+}
+
+/// What releases render by the lock alone, without a bundle, and what of it may not run.
+///
+/// # Errors
+/// [`Failures`] when a release does not render.
+pub async fn closed_world(
+    lock: &Lock,
+    definition: &Definition,
+    renderer: &Renderer<'_>,
+    releases: &[&Release],
+) -> Result<Vec<Checked>, Failures> {
+    let locked = |release: &Release| {
+        let place = definition.place(release);
+        lock.images_of(&place).map(|(image, locked)| (image.to_string(), locked.digest)).collect()
+    };
+    let rewritings: Vec<Rewriting> =
+        releases.iter().map(|release| rewriting(definition, release, locked(release))).collect();
+    check(renderer, releases, &rewritings).await
+}
+
+/// Every chart of the environment is locked.
+///
+/// # Errors
+/// [`Failures`] naming what is not.
+pub fn check_charts_are_locked(workspace: &Workspace, definition: &Definition) -> Result<(), Failures> {
+    let unlocked = |release: &Release| {
+        locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart).err().map(Failures::from)
+    };
+    let mut failures: Vec<Failure> =
+        definition.releases.iter().filter_map(unlocked).flat_map(|failures| failures.failures).collect();
+    failures.dedup();
+    if !failures.is_empty() {
+        return Err(Failures::new(failures));
+    }
+    Ok(())
+}
+
+/// One failure in place of many: the images of an environment were never locked.
+pub fn never_locked(lock: &Lock, definition: &Definition, violations: &[Violation]) -> Option<Failure> {
+    let name = &definition.environment.name;
+    let unlocked = violations.iter().filter(|violation| violation.rule == Rule::NotLocked).count();
+    if unlocked == 0 || lock.images_for(name).next().is_some() {
+        return None;
+    }
+    let title = format!("no image of environment {name} is in the lock");
+    Some(Failure::new(Code::NotLocked, Kind::Yours, title).help(format!("run `platctl lock -e {name}`")))
 }
 
 fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String, Digest>) -> Rewriting {
@@ -131,10 +193,11 @@ fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String
         ignored: release.ignored_images.iter().map(|i| (i.pattern.clone(), i.reason.clone())).collect(),
         computed: release.computed_images.clone(),
         nodes: if release.computed_images.is_empty() { Vec::new() } else { definition.environment.nodes.clone() },
+        exceptions: release.exceptions.clone(),
     }
 }
 
-/// Refuses an environment whose releases would run an image that is not locked.
+/// Refuses an environment whose releases would run something that is not locked.
 ///
 /// # Errors
 /// [`Failures`], one for each image.
@@ -143,14 +206,16 @@ pub async fn check_closed_world(
     workspace: &Workspace,
     definition: &Definition,
 ) -> Result<(), Failures> {
-    let locked = |release: &Release| {
-        let place = definition.place(release);
-        workspace.lock.images_of(&place).map(|(image, locked)| (image.to_string(), locked.digest)).collect()
-    };
     let releases: Vec<&Release> = definition.releases.iter().collect();
-    let rewritings = releases.iter().map(|release| rewriting(definition, release, locked(release))).collect();
     let capabilities = capabilities::of(&workspace.tree, &definition.environment)?;
-    render_closed(context, workspace, definition, &capabilities, &releases, rewritings).await.map(|_| ())
+    let kitchen = workspace.kitchen(context, definition, &workspace.lock).await?;
+    let renderer = kitchen.renderer(definition, &capabilities);
+    let checked = closed_world(&workspace.lock, definition, &renderer, &releases).await?;
+    let violations: Vec<Violation> = checked.iter().flat_map(|checked| checked.violations.clone()).collect();
+    match never_locked(&workspace.lock, definition, &violations) {
+        Some(failure) => Err(failure.into()),
+        None => refused(checked).map(|_| ()),
+    }
 }
 
 /// Looks at the cluster once: the guards and helm's records, side by side.

@@ -7,6 +7,7 @@ pub mod doctor;
 mod flags;
 pub mod inspect;
 pub mod installation;
+pub mod lint;
 pub mod lock;
 pub mod plan;
 pub mod post_render;

@@ -46,7 +46,7 @@ pub fn run(context: &Context) -> Result<u8, Failures> {
         Err(violations) => {
             let json = serde_json::to_vec(&violations).map_err(|e| broken(e.to_string()))?;
             files::write_private(&task.findings, &json)?;
-            Err(Failures::new(failure::images(&violations)))
+            Err(Failures::new(failure::closed_world(&violations)))
         }
     }
 }

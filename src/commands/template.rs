@@ -44,5 +44,5 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
 
 fn rewritten(installation: &Installation, release: &Release, rendered: &Rendered) -> Result<String, Failures> {
     let rewritten = installation.rewritings[&release.name].apply(&rendered.stream);
-    rewritten.map_err(|violations| Failures::new(failure::images(&violations)).exit(exit::REFUSED))
+    rewritten.map_err(|violations| Failures::new(failure::closed_world(&violations)).exit(exit::REFUSED))
 }

@@ -77,7 +77,11 @@ impl Workspace {
         Ok(Definition::load_without_secrets(&self.tree, &self.environment(context)?)?)
     }
 
-    fn environment(&self, context: &Context) -> Result<String, Failures> {
+    /// The name of the environment that the flags mean, or the bundle's.
+    ///
+    /// # Errors
+    /// [`Failures`] when none is named.
+    pub fn environment(&self, context: &Context) -> Result<String, Failures> {
         environment(context, &self.tree, self.folder.is_some(), self.bundle.as_ref())
     }
 

@@ -13,8 +13,8 @@ use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
 use super::{
-    ChartSource, ComputedImages, Declarations, Environment, IgnoredImage, Invalid, KubernetesSecret, Sealed, SecretUse,
-    Tree, check, sealed, secrets_of,
+    ChartSource, ComputedImages, Declarations, Environment, Exception, IgnoredImage, Invalid, KubernetesSecret, Sealed,
+    SecretUse, Tree, check, sealed, secrets_of,
 };
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
@@ -88,6 +88,8 @@ pub struct Release {
     pub ignored_images: Vec<IgnoredImage>,
     /// Images whose tag an operator completes.
     pub computed_images: Vec<ComputedImages>,
+    /// Findings that are let pass on purpose.
+    pub exceptions: Vec<Exception>,
 }
 
 impl Definition {
@@ -227,6 +229,7 @@ impl Loader<'_> {
             mut extra_images,
             ignored_images,
             computed_images,
+            exceptions,
             ..
         } = file;
         extra_images.extend(images);
@@ -247,6 +250,7 @@ impl Loader<'_> {
             extra_images,
             ignored_images,
             computed_images,
+            exceptions,
         };
         Ok((release, needs))
     }

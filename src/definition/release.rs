@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::ComputedImages;
 use super::declared_secret::{self, DeclaredSecret};
 use super::environment::{check_api_version, duration_field};
+use super::exception::Exception;
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
 
@@ -47,6 +48,7 @@ pub(super) struct ReleaseFile {
     pub extra_images: Vec<Reference>,
     pub ignored_images: Vec<IgnoredImage>,
     pub computed_images: Vec<ComputedImages>,
+    pub exceptions: Vec<Exception>,
     pub secrets: Vec<DeclaredSecret>,
 }
 
@@ -83,10 +85,17 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         extra_images: Vec::new(),
         ignored_images: Vec::new(),
         computed_images: Vec::new(),
+        exceptions: Vec::new(),
         secrets: declared_secret::typed(sources, fields.list("secrets")?)?,
     };
     if let Some(node) = fields.get("images") {
         images(sources, node, &mut release)?;
+    }
+    if let Some(node) = fields.get("lint") {
+        let mut lint = Fields::of(sources, node, "`lint`")?;
+        let ignored = lint.list("ignore")?.iter();
+        release.exceptions = ignored.map(|node| Exception::typed(sources, node)).collect::<Result<_, _>>()?;
+        lint.finish()?;
     }
     fields.finish()?;
     Ok(release)

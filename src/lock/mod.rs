@@ -58,6 +58,8 @@ pub struct LockedImage {
     pub digest: Digest,
     /// Digest of the manifest for each platform.
     pub platforms: BTreeMap<Platform, Digest>,
+    /// Bytes of all its distinct blobs on these platforms: what is carried and pulled.
+    pub size: u64,
     /// The releases it is for: `environment/tier/release`.
     pub from: BTreeSet<String>,
 }

@@ -71,7 +71,10 @@ fn image(sources: &Sources, node: &Node) -> Result<(Reference, LockedImage), Pro
     let span = fields.need("ref")?.span;
     let reference: Reference = fields.need_string("ref")?.parse().map_err(|e| fields.problem(format!("{e}"), span))?;
     let digest = digest(&mut fields)?;
-    let mut image = LockedImage { digest, platforms: Default::default(), from: Default::default() };
+    let span = fields.need("size")?.span;
+    let size = fields.int("size")?.and_then(|size| u64::try_from(size).ok());
+    let size = size.ok_or_else(|| fields.problem("a size is a number of bytes", span))?;
+    let mut image = LockedImage { digest, platforms: Default::default(), size, from: Default::default() };
     for entry in fields.map("platforms")? {
         let platform: Platform = entry.key.parse().map_err(|e| fields.problem(format!("{e}"), entry.key_span))?;
         let text = fields.text(&entry.node, &entry.key)?;
@@ -111,6 +114,7 @@ mod tests {
         let image = LockedImage {
             digest,
             platforms: [("linux/amd64".parse().unwrap(), digest)].into(),
+            size: 7,
             from: ["prod/apps/minio".to_owned()].into(),
         };
         Lock {
@@ -155,9 +159,13 @@ mod tests {
     #[test]
     fn a_damaged_lock_is_refused_with_its_line() {
         let text = sample().to_yaml();
-        for (from, to) in
-            [("sha256:", "sha512:"), ("linux/amd64", "linux"), ("  from:", "  frm:"), ("platctl.dev/v1", "v0")]
-        {
+        for (from, to) in [
+            ("sha256:", "sha512:"),
+            ("linux/amd64", "linux"),
+            ("  from:", "  frm:"),
+            ("size: 7", "size: -7"),
+            ("platctl.dev/v1", "v0"),
+        ] {
             let problem = Lock::parse("charts-lock.yaml", &text.replace(from, to)).unwrap_err();
             assert!(problem.to_string().starts_with("charts-lock.yaml:"), "{problem}");
         }

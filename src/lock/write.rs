@@ -44,6 +44,7 @@ fn image_entry(reference: &Reference, image: &LockedImage) -> String {
     for (platform, digest) in &image.platforms {
         let _ = writeln!(text, "    {platform}: {digest}");
     }
+    let _ = writeln!(text, "  size: {}", image.size);
     text.push_str("  from:\n");
     for place in &image.from {
         let _ = writeln!(text, "  - {}", scalar(place));

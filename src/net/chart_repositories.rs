@@ -10,7 +10,7 @@ use reqwest::{Certificate, Identity};
 use serde::Deserialize;
 use url::Url;
 
-use super::client::layers;
+use super::broken::layers;
 use super::mirrors::authority;
 use super::oci::basic;
 use super::{Login, Reason};

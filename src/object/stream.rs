@@ -176,7 +176,8 @@ fn source(document: &str) -> Option<String> {
 fn object(text: &str, range: Range<usize>, origin: Option<String>) -> Result<Option<Object>, InvalidObject> {
     let document = &text[range.clone()];
     let invalid = |problem| InvalidObject { origin: origin.clone(), problem };
-    let node = yaml::parse_generated("rendered", document).map_err(invalid)?;
+    let mut node = yaml::parse_generated("rendered", document).map_err(invalid)?;
+    without_schemas(&mut node);
     let Some(map) = node.as_map() else {
         if node.value == yaml::Value::Null {
             return Ok(None);
@@ -204,6 +205,27 @@ fn object(text: &str, range: Range<usize>, origin: Option<String>) -> Result<Opt
         node,
         range,
     }))
+}
+
+/// Takes the schemas out of the tree of a resource definition; its text keeps them. They are megabytes in which nobody
+/// looks for anything, and as a tree they take twenty times that.
+fn without_schemas(node: &mut Node) {
+    if node.get("kind").and_then(Node::as_str) != Some("CustomResourceDefinition") {
+        return;
+    }
+    fn below<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+        match &mut node.value {
+            yaml::Value::Map(map) => map.get_mut(key),
+            _ => None,
+        }
+    }
+    let versions = below(node, "spec").and_then(|spec| below(spec, "versions"));
+    let Some(yaml::Value::List(versions)) = versions.map(|node| &mut node.value) else { return };
+    for version in versions {
+        if let yaml::Value::Map(version) = &mut version.value {
+            version.remove("schema");
+        }
+    }
 }
 
 fn hook(node: &Node) -> Option<Hook> {
@@ -255,6 +277,16 @@ mod tests {
         let edited = stream.edited(&[Edit { object: 1, span, value: "r/a@sha256:1".into() }]);
         assert_eq!(edited, TEXT.replace("'a:1'", "\"r/a@sha256:1\""));
         assert_eq!(stream.edited(&[]), TEXT);
+    }
+
+    #[test]
+    fn the_tree_of_a_definition_has_no_schemas() {
+        let text = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example}\n\
+            spec: {versions: [{name: v1, served: true, schema: {openAPIV3Schema: {type: object}}}]}\n";
+        let stream = Stream::parse(text).unwrap();
+        let version = &stream.objects[0].node.get("spec").unwrap().get("versions").unwrap().as_list().unwrap()[0];
+        assert!(version.get("served").is_some() && version.get("schema").is_none());
+        assert_eq!(stream.text(), text);
     }
 
     #[test]

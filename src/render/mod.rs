@@ -4,10 +4,13 @@
 mod brought;
 mod culprit;
 mod discover;
+mod downloads;
 mod offer;
 mod rewrite;
 mod rules;
 mod scan;
+mod shell;
+mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,8 +26,10 @@ use offer::Offer;
 
 pub use culprit::{Culprit, culprits};
 pub use discover::{Finding, Found, Known, discover, without_place};
-pub use rewrite::{NOT_LOCKED, Rewriting, Violation, violation};
+pub use downloads::{Download, downloads};
+pub use rewrite::{Rewriting, fetched, floats};
 pub use scan::Scan;
+pub use violation::{Rule, Violation};
 
 /// Version of the rules by which images are found and rewritten. It is part of every release's inputs: raise it when
 /// the same chart and lock would come out differently.

@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::discover::{Finding, Found, Known, discover};
+use super::downloads::{Download, downloads};
 use super::rules::Shape;
-use crate::definition::{ClusterNode, ComputedImages, IgnoredImage};
+use super::violation::{Rule, Violation};
+use crate::definition::{ClusterNode, ComputedImages, Exception, IgnoredImage};
 use crate::digest::Digest;
 use crate::image::{Reference, Site};
 use crate::object::{Edit, Stream};
-
-/// Why an image that is not locked is refused.
-pub const NOT_LOCKED: &str = "it is not in the lock";
 
 /// What a release's images become. It crosses a process border on its way to the post-renderer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,23 +31,8 @@ pub struct Rewriting {
     pub computed: Vec<ComputedImages>,
     /// What it completes them from.
     pub nodes: Vec<ClusterNode>,
-}
-
-/// An image that may not run: where it is and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    /// The release.
-    pub release: String,
-    /// The object.
-    pub object: String,
-    /// The template it comes from.
-    pub origin: Option<String>,
-    /// Where in the object.
-    pub path: String,
-    /// The image as it was written.
-    pub image: String,
-    /// Why it is refused.
-    pub reason: String,
+    /// Findings that are let pass on purpose.
+    pub exceptions: Vec<Exception>,
 }
 
 impl Rewriting {
@@ -66,31 +50,44 @@ impl Rewriting {
             match self.target(site.as_ref(), &finding) {
                 Ok(Some(value)) => edits.extend(place(&finding, value)),
                 Ok(None) => {}
-                Err(reason) => violations.push(violation(&self.release, stream, &finding, reason)),
+                Err(why) => violations.push(Violation::of(stream, &finding, why).of_release(&self.release)),
             }
         }
+        let told =
+            |image: &&Reference| violations.iter().any(|v| v.what.parse().is_ok_and(|told: Reference| told == **image));
+        let untold: Vec<&Reference> = declared.iter().filter(|image| !told(image)).collect();
+        violations.extend(untold.into_iter().filter_map(|image| self.undeliverable(image)));
+        violations.extend(fetched(stream, &self.exceptions).map(|violation| violation.of_release(&self.release)));
         if violations.is_empty() { Ok(stream.edited(&edits)) } else { Err(violations) }
     }
 
-    /// Every place whose image is not locked, without rewriting anything.
+    /// A declared image that no object has to show, and that is not locked.
+    fn undeliverable(&self, image: &Reference) -> Option<Violation> {
+        let (rule, reason) = self.locked(image).err()?;
+        let (release, what) = (self.release.clone(), image.to_string());
+        let (object, path) = ("release.yaml".to_owned(), "images.extra".to_owned());
+        Some(Violation { rule, release, object, origin: None, path, what, reason })
+    }
+
+    /// Everything that may not run, without rewriting anything.
     pub fn violations(&self, stream: &Stream) -> Vec<Violation> {
         self.apply(stream).err().unwrap_or_default()
     }
 
     /// What a finding becomes; `None` when it stays as it is.
-    fn target(&self, site: Option<&Site>, finding: &Finding) -> Result<Option<Target>, String> {
+    fn target(&self, site: Option<&Site>, finding: &Finding) -> Result<Option<Target>, (Rule, String)> {
         if site.is_some_and(|site| site.holds(&finding.text)) {
             return Ok(None);
         }
         match &finding.image {
-            Found::Invalid(reason) => Err(reason.clone()),
+            Found::Invalid(reason) => Err((Rule::NoReference, reason.clone())),
             Found::Image(image) => Ok(match (self.locked(image)?, site) {
                 (Some(digest), Some(site)) => Some(Target::pinned(site, image, &digest)),
                 _ => None,
             }),
             Found::Computed(images) => {
                 for image in images {
-                    self.locked(image).map_err(|reason| format!("it comes to {image}: {reason}"))?;
+                    self.locked(image).map_err(|(rule, reason)| (rule, format!("it comes to {image}: {reason}")))?;
                 }
                 let image: Option<Reference> = finding.text.parse().ok();
                 Ok(site.zip(image).map(|(site, image)| Target::tagged(site, &image)))
@@ -99,16 +96,35 @@ impl Rewriting {
     }
 
     /// The digest an image is locked by; none when it is left alone on purpose.
-    fn locked(&self, image: &Reference) -> Result<Option<Digest>, String> {
+    fn locked(&self, image: &Reference) -> Result<Option<Digest>, (Rule, String)> {
         let ignored = |(pattern, reason): &(String, String)| {
             IgnoredImage { pattern: pattern.clone(), reason: reason.clone() }.matches(image)
         };
         match self.images.get(&image.to_string()) {
+            _ if self.ignored.iter().any(ignored) => Ok(None),
+            _ if image.floats() => Err(floats()),
             Some(digest) => Ok(Some(*digest)),
-            None if self.ignored.iter().any(ignored) => Ok(None),
-            None => Err(NOT_LOCKED.to_owned()),
+            None => Err((Rule::NotLocked, "it is not in the lock".to_owned())),
         }
     }
+}
+
+/// Why an image that floats is refused.
+pub fn floats() -> (Rule, String) {
+    (Rule::Floating, "it floats: it has neither a digest nor a tag other than `latest`".to_owned())
+}
+
+/// Everything that is fetched at run time, but for what is let pass on purpose.
+pub fn fetched<'a>(stream: &'a Stream, exceptions: &'a [Exception]) -> impl Iterator<Item = Violation> + 'a {
+    let let_pass = |download: &Download| {
+        let (object, path) = (&stream.objects[download.object], download.path.to_string());
+        exceptions.iter().any(|e| e.covers(&Rule::Download.code(), &object.kind, &object.name, &path))
+    };
+    let reason = || (Rule::Download, "it would be fetched while it runs".to_owned());
+    downloads(stream)
+        .into_iter()
+        .filter(move |download| !let_pass(download))
+        .map(move |d| Violation::at(stream, d.object, &d.path, &d.what, reason()))
 }
 
 /// What a place becomes.
@@ -126,18 +142,6 @@ impl Target {
 
     fn tagged(site: &Site, image: &Reference) -> Target {
         Target { repository: site.repository(image), version: format!(":{}", Site::tag(image)) }
-    }
-}
-
-/// A finding that is refused.
-pub fn violation(release: &str, stream: &Stream, finding: &Finding, reason: String) -> Violation {
-    Violation {
-        release: release.to_owned(),
-        object: finding.title.clone(),
-        origin: stream.objects[finding.object].origin.clone(),
-        path: finding.path.to_string(),
-        image: finding.text.clone(),
-        reason,
     }
 }
 
@@ -198,7 +202,8 @@ mod tests {
         let json = serde_json::json!([{"kind": "ClusterPolicy", "name": "*", "path": "spec.driver", "declared_at": "r:1:1",
             "images": ["nvcr.io/nvidia/driver:{{ item.version }}-{{ node.os }}"]}]);
         let nodes = vec![ClusterNode { os: "ubuntu24.04".into(), kernel: None, arch: "amd64".into() }];
-        Rewriting { computed: serde_json::from_value(json).unwrap(), nodes, ..rewriting(locked) }
+        let computed = serde_json::from_value(json).unwrap();
+        Rewriting { computed, nodes, declared: Vec::new(), ..rewriting(locked) }
     }
 
     #[test]
@@ -213,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_not_locked_is_refused_with_its_place() {
         let violations = rewriting(&["a:1"]).apply(&Stream::parse(TEXT).unwrap()).unwrap_err();
-        let seen: Vec<_> = violations.iter().map(|v| format!("{} {} {}", v.object, v.path, v.image)).collect();
+        let seen: Vec<_> = violations.iter().map(|v| format!("{} {} {}", v.object, v.path, v.what)).collect();
         let expected = [
             "Pod p spec.containers[0].args[0] quay.io/r:2",
             "ClusterPolicy p spec.t nvcr.io/nvidia/t:v2",

@@ -31,12 +31,11 @@ pub async fn lock_images(
 ) -> Result<BTreeMap<Reference, LockedImage>, ResolveError> {
     let pinning = wanted.into_iter().map(|(image, (platforms, from))| async move {
         let locked = match old.images.get(&image) {
-            Some(pinned) if platforms.iter().all(|p| pinned.platforms.contains_key(p)) => {
-                let kept = pinned.platforms.iter().filter(|(p, _)| platforms.contains(p));
-                LockedImage { digest: pinned.digest, platforms: kept.map(|(p, d)| (p.clone(), *d)).collect(), from }
-            }
-            _ => {
-                let locked = look_up(client, &image, &platforms, from).await?;
+            Some(pinned) if platforms.iter().eq(pinned.platforms.keys()) => LockedImage { from, ..pinned.clone() },
+            pinned => {
+                // For other platforms than before the same bytes are asked for, not what the tag names by now.
+                let wanted = pinned.map_or(image.wanted(), |pinned| pinned.digest.to_string());
+                let locked = look_up(client, &image, &wanted, &platforms, from).await?;
                 events(Event::Pinned { kind: "image", name: image.to_string() });
                 locked
             }
@@ -49,18 +48,19 @@ pub async fn lock_images(
 async fn look_up(
     client: &Client,
     image: &Reference,
+    wanted: &str,
     platforms: &BTreeSet<Platform>,
     from: BTreeSet<String>,
 ) -> Result<LockedImage, ResolveError> {
     let fetch = |source: net::Error| ResolveError::Fetch { what: needed(image, &from), source: Box::new(source) };
     let no_image = |reason: String| ResolveError::NoImage { image: image.clone(), reason };
-    let document = client.resolve(image).await.map_err(fetch)?;
+    let repository = client.repository_of(image);
+    let document = repository.manifest(wanted).await.map_err(fetch)?;
     let children = if media::is_index(&document.media_type) {
         let index: Index = serde_json::from_slice(&document.bytes).map_err(|e| no_image(e.to_string()))?;
         index.manifests.iter().filter_map(child).collect()
     } else if media::is_manifest(&document.media_type) {
         let manifest: Manifest = serde_json::from_slice(&document.bytes).map_err(|e| no_image(e.to_string()))?;
-        let repository = client.repository(&image.host, &image.path);
         let config = repository.blob_bytes(&manifest.config, MAX_CONFIG).await.map_err(fetch)?;
         let config: Config = serde_json::from_slice(&config)
             .map_err(|_| no_image("its configuration names no platform: it is no image".to_owned()))?;
@@ -77,7 +77,17 @@ async fn look_up(
         };
         found.insert(platform.clone(), *digest);
     }
-    Ok(LockedImage { digest: document.digest, platforms: found, from })
+    let mut blobs = BTreeMap::new();
+    for digest in found.values() {
+        let bytes = match *digest == document.digest {
+            true => document.bytes.clone(),
+            false => repository.manifest(&digest.to_string()).await.map_err(fetch)?.bytes,
+        };
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| no_image(e.to_string()))?;
+        blobs.extend(manifest.layers.iter().chain([&manifest.config]).map(|blob| (blob.digest, blob.size)));
+    }
+    let size = blobs.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    Ok(LockedImage { digest: document.digest, platforms: found, size, from })
 }
 
 /// A manifest of an index with its platform; attestations (`unknown/unknown`) are none.

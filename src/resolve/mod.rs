@@ -136,12 +136,10 @@ fn images_of(
     let ignored = |image: &Reference| release.ignored_images.iter().any(|ignored| ignored.matches(image));
     let mut images: BTreeSet<Reference> = release.extra_images.iter().cloned().collect();
     for finding in render::discover(&rendered.stream, known) {
-        let reason = match &finding.image {
-            Found::Invalid(reason) => reason.clone(),
+        let why = match &finding.image {
+            Found::Invalid(reason) => (render::Rule::NoReference, reason.clone()),
             Found::Image(image) if ignored(image) => continue,
-            Found::Image(image) if image.floats() => {
-                "it floats: it has neither a digest nor a tag other than `latest`".to_owned()
-            }
+            Found::Image(image) if image.floats() => render::floats(),
             Found::Image(image) => {
                 images.insert(image.clone());
                 continue;
@@ -151,7 +149,8 @@ fn images_of(
                 continue;
             }
         };
-        refused.push(render::violation(&release.name, &rendered.stream, &finding, reason));
+        refused.push(render::Violation::of(&rendered.stream, &finding, why).of_release(&release.name));
     }
+    refused.extend(render::fetched(&rendered.stream, &release.exceptions).map(|v| v.of_release(&release.name)));
     images
 }

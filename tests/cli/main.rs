@@ -18,6 +18,7 @@ mod bundle_referrers;
 mod capabilities;
 mod definition;
 mod doctor;
+mod lint;
 mod lock;
 mod logins;
 mod proxies;

@@ -1,7 +1,7 @@
 //! Errors of tools and of the cluster. What helm and kubectl say is sorted by their own words, because they exit with
 //! 1 for everything.
 
-use super::definition::images;
+use super::definition::closed_world;
 use super::{Code, Failure, Failures, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, ReleaseError};
@@ -185,7 +185,7 @@ pub fn cluster(what: &str, error: &CallError) -> Failures {
 pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let failure = match &error.cause {
-        Cause::Images(violations) => return images(violations),
+        Cause::Images(violations) => return closed_world(violations),
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
         Cause::Helm(source) => {
             let release = definition.releases.iter().find(|release| release.name == error.release);

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::render::Rule;
+
 /// A failure's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
@@ -30,8 +32,6 @@ pub enum Code {
     Unresolved = 204,
     /// Bytes are not the ones that are locked.
     Changed = 205,
-    /// Images that can't be locked or may not run.
-    Images = 206,
     /// The chart does not render.
     Render = 207,
     /// A bundle can't be made.
@@ -68,10 +68,51 @@ pub enum Code {
     Tool = 602,
     /// The command line is wrong.
     Usage = 701,
+    /// An image is not in the lock (PL201).
+    ImageNotLocked = 1201,
+    /// An image floats (PL202).
+    ImageFloats = 1202,
+    /// Something is fetched while it runs (PL203).
+    Download = 1203,
+    /// Nobody has decided whether something is an image (PL204).
+    ImageUndecided = 1204,
+    /// The place of an image holds none (PL205).
+    NoReference = 1205,
+}
+
+/// Codes of `lint`'s rules are counted from here.
+const RULES: u16 = 1000;
+
+impl From<Rule> for Code {
+    fn from(rule: Rule) -> Code {
+        match rule {
+            Rule::NotLocked => Code::ImageNotLocked,
+            Rule::Floating => Code::ImageFloats,
+            Rule::Download => Code::Download,
+            Rule::Undecided => Code::ImageUndecided,
+            Rule::NoReference => Code::NoReference,
+        }
+    }
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "E{:04}", *self as u16)
+        match *self as u16 {
+            code @ ..RULES => write!(f, "E{code:04}"),
+            rule => write!(f, "PL{}", rule - RULES),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_have_one_code_everywhere() {
+        for rule in [Rule::NotLocked, Rule::Floating, Rule::Download, Rule::Undecided, Rule::NoReference] {
+            assert_eq!(Code::from(rule).to_string(), rule.code());
+        }
+        assert_eq!(Code::Definition.to_string(), "E0101");
     }
 }

@@ -8,7 +8,7 @@ use crate::files::{FileError, StoreError};
 use crate::image::InvalidPlatform;
 use crate::net::InvalidMirror;
 use crate::plan::InvalidSelector;
-use crate::render::{NOT_LOCKED, RenderError, Violation};
+use crate::render::{RenderError, Rule, Violation};
 use crate::secrets::NotRevealed;
 
 impl From<Invalid> for Failures {
@@ -127,22 +127,38 @@ pub fn nothing_selected(definition: &Definition) -> Failures {
     Failures::from(failure).exit(super::exit::NOTHING_SELECTED)
 }
 
-/// Images that may not be locked or run, a failure each.
-pub fn images(violations: &[Violation]) -> Vec<Failure> {
-    violations.iter().map(image).collect()
+/// What may not be locked or run in a closed world, a failure each.
+pub fn closed_world(violations: &[Violation]) -> Vec<Failure> {
+    violations.iter().map(of_rule).collect()
 }
 
-fn image(violation: &Violation) -> Failure {
-    let Violation { release, object, origin, path, image, reason } = violation;
-    let failure = Failure::new(Code::Images, Kind::Yours, format!("{release}: image `{image}`: {reason}"));
+/// A finding of a rule of the closed world.
+pub fn of_rule(violation: &Violation) -> Failure {
+    let Violation { rule, release, object, origin, path, what, reason } = violation;
+    let noun = if *rule == Rule::Download { "" } else { "image " };
+    let failure = Failure::new(Code::from(*rule), Kind::Yours, format!("{release}: {noun}`{what}`: {reason}"));
     let failure = failure.detail(format!("{object}, {path}"));
     let failure = match origin {
         Some(origin) => failure.detail(format!("from {origin}")),
         None => failure,
     };
-    failure.help(if reason.ends_with(NOT_LOCKED) {
-        "run `platctl lock` online, and bundle again for sites without internet; or list it in `images.ignore` of its release.yaml with a reason"
-    } else {
-        "pin it in the release's values.yaml, or list it in `images.ignore` of its release.yaml with a reason"
-    })
+    failure.help(way_out(*rule))
+}
+
+/// What to do about a finding of a rule.
+fn way_out(rule: Rule) -> &'static str {
+    match rule {
+        Rule::NotLocked => {
+            "run `platctl lock` online, and bundle again for sites without internet; or list it in `images.ignore` of its release.yaml with a reason"
+        }
+        Rule::Floating | Rule::NoReference => {
+            "pin it in the release's values.yaml, or list it in `images.ignore` of its release.yaml with a reason"
+        }
+        Rule::Undecided => {
+            "if it is an image, list it in `images.extra` of its release.yaml; if not, in `images.ignore` with a reason"
+        }
+        Rule::Download => {
+            "switch it off in the release's values.yaml, or take an image that has it; or list it in `lint.ignore` of its release.yaml: {rule: PL203, place: KIND/NAME, reason: …}"
+        }
+    }
 }

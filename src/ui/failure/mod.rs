@@ -17,7 +17,7 @@ use crate::yaml::{Excerpt, Problem};
 
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
-pub use definition::{images, missing_secrets, nothing_selected};
+pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.

@@ -1,6 +1,6 @@
 //! Errors of what is locked: resolving it and getting its bytes.
 
-use super::definition::images;
+use super::definition::closed_world;
 use super::network::request;
 use super::{Code, Failure, Failures, Kind};
 use crate::resolve::ResolveError;
@@ -44,7 +44,7 @@ impl From<ResolveError> for Failures {
     fn from(error: ResolveError) -> Failures {
         let failure = match &error {
             ResolveError::Supply(_) | ResolveError::Render(_) => return lower(error),
-            ResolveError::Images(violations) => return Failures::new(images(violations)),
+            ResolveError::Images(violations) => return Failures::new(closed_world(violations)),
             ResolveError::OwnChart(problem) => Failure::problem(Code::Definition, problem),
             ResolveError::Fetch { source, .. } => request(Code::Unresolved, error.to_string(), source),
             ResolveError::NoVersion { known, .. } if known.is_empty() => {
