@@ -88,9 +88,8 @@ fn left_out(all: &[Referrers]) -> Option<String> {
     let counts: Vec<String> = counts.collect();
     let with = all.iter().filter(|image| !image.found.is_empty()).count();
     let unknown = all.iter().filter(|image| image.unknown.is_some()).count();
-    let found = (with > 0).then(|| {
-        format!("{} of {} are not in the bundle (--format json names them)", counts.join(", "), count(with, "image"))
-    });
+    let found =
+        (with > 0).then(|| format!("{} of {}, which --format json names", counts.join(", "), count(with, "image")));
     let unknown = (unknown > 0).then(|| format!("what belongs to {} could not be looked up", count(unknown, "image")));
     let said: Vec<String> = found.into_iter().chain(unknown).collect();
     (!said.is_empty()).then(|| said.join("; "))

@@ -99,6 +99,9 @@ pub struct Image {
     /// The media type that the platforms' manifests say they have, in place of the usual one.
     #[serde(default)]
     pub manifest: Option<String>,
+    /// Its own layers are bare noise, made while it is sent: they take no room on a disk, however large they are.
+    #[serde(default)]
+    pub noise: bool,
     /// What the registry has beside it: `sig`, `att` and `sbom` under cosign's tags, any other text as the type of an
     /// artifact that refers to it.
     #[serde(default)]

@@ -74,6 +74,7 @@ pub struct Recipe {
     attested: bool,
     foreign: bool,
     manifest: Option<String>,
+    noise: bool,
     /// What refers to the image.
     pub referrers: Vec<String>,
 }
@@ -88,8 +89,8 @@ impl Recipe {
         let docker = image.docker || image.single;
         let attested = !docker && number(&["attested", name]).is_multiple_of(3);
         let (name, tag) = (name.to_owned(), tag.to_owned());
-        let Image { single, foreign, manifest, referrers, .. } = image;
-        Recipe { name, tag, platforms, own_layers, single, docker, attested, foreign, manifest, referrers }
+        let Image { single, foreign, manifest, referrers, noise, .. } = image;
+        Recipe { name, tag, platforms, own_layers, single, docker, attested, foreign, manifest, noise, referrers }
     }
 
     pub fn make(&self, layers: &Layers) -> Result<Made> {
@@ -141,7 +142,8 @@ impl Recipe {
         let base = layers.get(&["base", host, platform], usual_size(&["base", host, platform]))?;
         let own = self.own_layers.iter().enumerate().map(|(place, size)| {
             let place = format!("layer-{place}");
-            layers.get(&[&self.name, &self.tag, platform, &place], *size)
+            let seed = [&self.name, &self.tag, platform, &place];
+            if self.noise { layers.noise(&seed, *size) } else { layers.get(&seed, *size) }
         });
         std::iter::once(Ok(base)).chain(own).collect()
     }

@@ -14,7 +14,7 @@ use super::charts::Charts;
 use super::config::Settings;
 use super::hash::hex_digest;
 use super::images::{Blob, Document, Made, Recipe};
-use super::layers::Layers;
+use super::layers::{Layer, Layers};
 use super::once::{Once, lock};
 use super::reply::{Asked, Reply};
 use super::repository::{Holding, holding};
@@ -251,6 +251,7 @@ fn blob(digest: &str, blob: Blob) -> Result<Option<Reply>> {
     let kind = "application/octet-stream";
     let reply = match blob {
         Blob::Bytes(bytes) => Some(Reply::bytes(kind, bytes)),
+        Blob::Layer(Layer { noise: Some(seed), size, .. }) => Some(Reply::noise(kind, seed, size)),
         Blob::Layer(layer) => Reply::file(kind, &layer.path)?,
     };
     Ok(reply.map(|reply| reply.header("Docker-Content-Digest", digest).tagged(digest).in_ranges()))

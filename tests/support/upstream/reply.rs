@@ -78,6 +78,8 @@ pub enum Content {
     Bytes(Bytes),
     /// Opened already, so that what can fail has failed before the headers are sent.
     File(File),
+    /// Noise of this seed.
+    Noise(u64),
 }
 
 pub struct Reply {
@@ -111,6 +113,11 @@ impl Reply {
         };
         let facts = file.metadata()?;
         Ok(facts.is_file().then(|| Reply::new(StatusCode::OK, kind, Content::File(file), facts.len())))
+    }
+
+    /// So many bytes of noise.
+    pub fn noise(kind: &str, seed: u64, length: u64) -> Reply {
+        Reply::new(StatusCode::OK, kind, Content::Noise(seed), length)
     }
 
     pub fn json(value: &impl serde::Serialize) -> Reply {

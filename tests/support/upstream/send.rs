@@ -1,6 +1,6 @@
 //! Owns the way of an answer onto the connection: in pieces, counted, and with the faults of its delivery.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
 use super::counts::Entry;
 use super::faults::Delivery;
+use super::hash::Noise;
 use super::reply::{Asked, Content, Reply};
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -45,6 +46,7 @@ fn body(content: Content, start: u64, length: u64, delivery: Delivery, entry: Ar
     let source = match content {
         Content::Bytes(bytes) => Source::Bytes(bytes),
         Content::File(file) => Source::File(File::from_std(file)),
+        Content::Noise(seed) => Source::Noise(seed),
     };
     let feed = Feed { source, start, position: start, end: start + length, delivery, entry };
     StreamBody::new(stream::try_unfold(feed, Feed::next)).boxed_unsync()
@@ -53,6 +55,7 @@ fn body(content: Content, start: u64, length: u64, delivery: Delivery, entry: Ar
 enum Source {
     Bytes(Bytes),
     File(File),
+    Noise(u64),
 }
 
 /// What is still to be sent. Positions are offsets in the whole content.
@@ -93,6 +96,11 @@ impl Feed {
         let stop = ends.into_iter().flatten().fold(self.end, u64::min);
         let length = (stop - self.position).min(if self.delivery.slow.is_some() { SLOW_PIECE } else { PIECE });
         match &mut self.source {
+            Source::Noise(seed) => {
+                let mut buffer = vec![0; length as usize];
+                Noise::new(*seed, self.end).from(self.position).read_exact(&mut buffer)?;
+                Ok(buffer.into())
+            }
             Source::Bytes(bytes) => Ok(bytes.slice(self.position as usize..(self.position + length) as usize)),
             Source::File(file) => {
                 if self.position == self.start {
