@@ -90,6 +90,9 @@ pub fn main() -> ExitCode {
         // It reads and prints: threads would only cost time.
         return ended(&context, commands::values::run(&context, args));
     }
+    if let Verb::Inspect(args) = &cli.verb {
+        return ended(&context, commands::inspect::run(&context, args));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(&context, interrupter, cli.verb)),

@@ -23,6 +23,12 @@ pub struct Surroundings {
     pub bundle: Option<PathBuf>,
     /// Certificate authorities to trust beside the system's: `PLATCTL_CA_FILE`.
     pub ca_file: Option<PathBuf>,
+    /// Keys whose bundles are taken: `PLATCTL_TRUST_KEY`, separated by commas.
+    pub trust_keys: Vec<PathBuf>,
+    /// Folders of such keys: of the machine, and of its user.
+    pub trust_folders: Vec<PathBuf>,
+    /// The password of a key to sign with: `PLATCTL_SIGN_PASSWORD`. No child is given it.
+    pub sign_password: Option<Password>,
     /// Where a post-renderer finds its task: `PLATCTL_POST_RENDER`.
     pub post_render: Option<PathBuf>,
     /// `NO_COLOR` is set.
@@ -31,6 +37,21 @@ pub struct Surroundings {
     pub executable: PathBuf,
 }
 
+/// A password, which nothing prints.
+#[derive(Clone)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// The variable that holds the password of a key to sign with.
+pub const SIGN_PASSWORD: &str = "PLATCTL_SIGN_PASSWORD";
+/// The keys that a machine trusts, whoever uses it.
+const TRUST_OF_THE_MACHINE: &str = "/etc/platctl/trust.d";
+
 /// The variable that names a post-renderer's task.
 pub const POST_RENDER: &str = "PLATCTL_POST_RENDER";
 
@@ -38,7 +59,7 @@ impl Surroundings {
     /// Takes the process's surroundings.
     #[allow(clippy::disallowed_methods)] // The one place that may.
     pub fn take() -> Surroundings {
-        let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let mut variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         let get = |name: &str| {
             let found = variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
             found.filter(|value| !value.is_empty())
@@ -52,19 +73,32 @@ impl Surroundings {
         let config = path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
         let helm = path("HELM_CONFIG_HOME").unwrap_or_else(|| config.join("helm"));
         let helms = |name: &str, usual: &str| Some(path(name).unwrap_or_else(|| helm.join(usual)));
-        let mirrors = get("PLATCTL_MIRROR").map(|m| m.to_string_lossy().into_owned()).unwrap_or_default();
+        let list = |name: &str| get(name).map(|list| list.to_string_lossy().into_owned()).unwrap_or_default();
+        let (mirrors, trust_keys) = (list("PLATCTL_MIRROR"), list("PLATCTL_TRUST_KEY"));
+        let parts = |list: &str| -> Vec<String> {
+            list.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        // It may be empty, which is a password too.
+        let sign_password = variables.iter().find(|(key, _)| key == SIGN_PASSWORD);
+        let sign_password = sign_password.map(|(_, value)| Password(value.to_string_lossy().into_owned()));
         Surroundings {
             cache,
             docker_config: docker.is_file().then_some(docker),
             helm_registry_config: helms("HELM_REGISTRY_CONFIG", "registry/config.json"),
             helm_repositories: helms("HELM_REPOSITORY_CONFIG", "repositories.yaml"),
-            mirrors: mirrors.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
+            mirrors: parts(&mirrors),
+            trust_keys: parts(&trust_keys).into_iter().map(PathBuf::from).collect(),
+            trust_folders: vec![PathBuf::from(TRUST_OF_THE_MACHINE), config.join("platctl/trust.d")],
+            sign_password,
             bundle: path("PLATCTL_BUNDLE"),
             ca_file: path("PLATCTL_CA_FILE"),
             post_render: path(POST_RENDER),
             no_color: get("NO_COLOR").is_some(),
             executable: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("platctl")),
-            variables,
+            variables: {
+                variables.retain(|(key, _)| key != SIGN_PASSWORD);
+                variables
+            },
         }
     }
 }

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use super::assemble::{Binary, Blobs, Source};
 use super::gather::{json, no_twins};
-use super::{Chart, Contents, Error, Extra, Tool};
+use super::{Chart, Contents, Error, Extra, Tool, places};
 use crate::files::FileError;
 use crate::layout::{Descriptor, Manifest, annotation, media};
 
 const DEFINITION: &str = "the definition";
+const PLACES: &str = "the places of images";
 const PLATCTL: &str = "platctl";
 
 /// Adds everything that is no image; the descriptors for the index.
 pub(super) fn add(contents: &Contents, platctl: &Binary, blobs: &mut Blobs) -> Result<Vec<Descriptor>, Error> {
-    let mut top = vec![definition(contents, blobs)?, own(contents, platctl, blobs)?];
+    let mut top = vec![definition(contents, blobs)?, places(contents, blobs)?, own(contents, platctl, blobs)?];
     let mut charts: Vec<_> = contents.charts.iter().collect();
     charts.sort_by_key(|chart| (&chart.name, &chart.version));
     no_twins(charts.iter().map(|chart| format!("chart {} {}", chart.name, chart.version)))?;
@@ -35,11 +36,17 @@ fn definition(contents: &Contents, blobs: &mut Blobs) -> Result<Descriptor, Erro
     Ok(made.annotated(annotation::KIND, "definition").annotated(annotation::NAME, &contents.environment))
 }
 
+fn places(contents: &Contents, blobs: &mut Blobs) -> Result<Descriptor, Error> {
+    let layer = blobs.metadata(media::PLACES, places::write(&contents.places)?, PLACES)?;
+    Ok(typed(blobs, PLACES, media::PLACES, layer)?.annotated(annotation::KIND, "places"))
+}
+
 fn own(contents: &Contents, platctl: &Binary, blobs: &mut Blobs) -> Result<Descriptor, Error> {
     let file = Descriptor::new(media::TOOL_FILE, platctl.digest, platctl.size).annotated(annotation::TITLE, PLATCTL);
     blobs.platctl(&file)?;
     let made = typed(blobs, PLATCTL, media::TOOL, file)?;
     let made = made.annotated(annotation::KIND, "platctl").annotated(annotation::NAME, PLATCTL);
+    let made = made.annotated(annotation::FILE, platctl.digest.to_string());
     Ok(made.annotated(annotation::PLATFORM, contents.platctl_platform.to_string()))
 }
 

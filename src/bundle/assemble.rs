@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use tar::EntryType;
 
-use super::entry::{self, Block, END, PLATCTL, header, padded};
+use super::entry::{self, Block, END, PLATCTL, SIGNATURE_PATH, header, padded};
+use super::open::MOST_ENTRIES;
 use super::place::Place;
-use super::{Error, ImageInfo, index};
+use super::{Error, ImageInfo, SigningKey, index};
 use crate::digest::Digest;
 use crate::layout::{Descriptor, INDEX_PATH, OCI_LAYOUT, OCI_LAYOUT_PATH, blob_path};
+
+/// Entries before the signature: platctl, the layout's version, the index.
+const FRONT: usize = 3;
 
 /// Every byte range of a bundle to be, before the first large blob is fetched.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub struct Layout {
     pub(super) entries: Vec<Entry>,
     pub(super) size: u64,
     index: Vec<u8>,
+    signature: Option<Vec<u8>>,
     totals: Totals,
 }
 
@@ -104,6 +109,28 @@ impl Layout {
         Digest::of(&self.index)
     }
 
+    /// The signature over it.
+    pub fn signature(&self) -> Option<&[u8]> {
+        self.signature.as_deref()
+    }
+
+    /// The same with a signature right after the index, which stays as it is: a signed bundle has the same name as one
+    /// that is not.
+    #[must_use]
+    pub fn signed(mut self, key: &SigningKey, environment: &str) -> Layout {
+        let signature = key.sign(&self.index, environment);
+        let (header, size, content) = file(SIGNATURE_PATH, signature.clone());
+        let end = |entry: &Entry| entry.place.offset + padded(entry.place.size).unwrap_or(entry.place.size);
+        let start = self.entries[..FRONT].last().map_or(0, end);
+        self.entries[FRONT..].iter_mut().for_each(|entry| entry.place.offset += room(size));
+        let place = Place { offset: start + entry::BLOCK, size };
+        self.entries.insert(FRONT, Entry { header, place, content });
+        self.size += room(size);
+        self.totals.bytes = self.size;
+        self.signature = Some(signature);
+        self
+    }
+
     /// The entries that are streamed into their place.
     pub(super) fn streamed(&self) -> impl Iterator<Item = (&Entry, &Blob)> {
         self.entries.iter().filter_map(|entry| match &entry.content {
@@ -151,6 +178,9 @@ impl Blobs {
 
     /// Lays the tar out.
     pub fn lay_out(self, top: Vec<Descriptor>, platctl: &Binary, mut totals: Totals) -> Result<Layout, Error> {
+        if self.all.len() > MOST_ENTRIES {
+            return Err(Error::Index { problem: format!("it would name more than {MOST_ENTRIES} blobs") });
+        }
         let blobs = self.entries();
         let rest = blobs.iter().map(|(_, size, _)| room(*size)).sum::<u64>() + END;
         let index = index::write(top, rest)?;
@@ -172,7 +202,7 @@ impl Blobs {
         }
         size += END;
         totals.bytes = size;
-        Ok(Layout { entries, size, index, totals })
+        Ok(Layout { entries, size, index, signature: None, totals })
     }
 
     /// All blobs in their order: what is small and needed first, the definition, the others; by digest in each.

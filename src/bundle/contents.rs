@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Places;
 use crate::digest::Digest;
 use crate::image::{Platform, Reference};
 
@@ -23,6 +24,8 @@ pub struct Contents {
     pub tools: Vec<Tool>,
     /// Images.
     pub images: Vec<Image>,
+    /// Where they stand, by reference.
+    pub places: Places,
     /// Extra files.
     pub extras: Vec<Extra>,
 }

@@ -8,6 +8,8 @@ pub(super) const BLOCK: u64 = 512;
 pub(super) const END: u64 = 2 * BLOCK;
 /// Name of the platctl binary, the first entry.
 pub(super) const PLATCTL: &str = "platctl";
+/// Name of the signature over the index, the entry after it.
+pub(super) const SIGNATURE_PATH: &str = "index.json.minisig";
 
 /// A header's bytes.
 pub(super) type Block = [u8; BLOCK as usize];

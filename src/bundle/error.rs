@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Damage;
 use super::damage::Needed;
+use super::{Damage, TrustError};
 use crate::digest::Digest;
 use crate::files::{FileError, StoreError};
 use crate::net::{self, Kind};
@@ -92,6 +92,9 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// It is not signed by anybody who is trusted.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The end is missing.
     #[error("{} is cut short: it lacks {}{missing} of its bytes", path.display(), if *least { "at least " } else { "" })]
     Truncated {

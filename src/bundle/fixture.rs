@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{Bundle, Chart, Contents, Error, Image, Layout, Tool, Written, gather, write};
+use super::{Bundle, Chart, Contents, Error, Image, Layout, Places, Tool, Written, gather, write};
 use crate::digest::Digest;
 use crate::image::Platform;
 use crate::layout::{Descriptor, Index, Manifest, media};
@@ -105,6 +105,7 @@ fn contents(dir: &TempDir, images: Vec<Image>) -> Contents {
         tools: vec![tool],
         images,
         extras: Vec::new(),
+        places: Places::default(),
     }
 }
 

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::entry::{self, BLOCK, Block, END, PLATCTL, Said, padded};
+use super::entry::{self, BLOCK, Block, END, PLATCTL, SIGNATURE_PATH, Said, padded};
 use super::place::Place;
-use super::{Error, index};
+use super::{Error, Signed, Trust, index};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::layout::{Descriptor, INDEX_PATH, OCI_LAYOUT, OCI_LAYOUT_PATH, blob_path};
@@ -15,6 +15,7 @@ use crate::layout::{Descriptor, INDEX_PATH, OCI_LAYOUT, OCI_LAYOUT_PATH, blob_pa
 /// The entries of a bundle.
 pub(super) struct Found {
     pub index: Vec<u8>,
+    pub signed: Signed,
     pub top: Vec<Descriptor>,
     pub platctl: Place,
     pub blobs: BTreeMap<Digest, Place>,
@@ -30,8 +31,14 @@ struct Walk<'a> {
     offset: u64,
 }
 
-/// Finds all entries of a file of `size` bytes.
-pub(super) fn find(file: &File, path: &Path, size: u64) -> Result<Found, Error> {
+/// No signature is longer.
+const LARGEST_SIGNATURE: u64 = 4096;
+/// No bundle has more entries.
+pub(super) const MOST_ENTRIES: usize = 100_000;
+
+/// Finds all entries of a file of `size` bytes. Where somebody is trusted, nothing in it is read before the signature
+/// is checked.
+pub(super) fn find(file: &File, path: &Path, size: u64, trust: &Trust) -> Result<Found, Error> {
     let mut walk = Walk { file, path, size, offset: 0 };
     let platctl = walk.expect(PLATCTL)?;
     let layout = walk.expect(OCI_LAYOUT_PATH)?;
@@ -43,10 +50,12 @@ pub(super) fn find(file: &File, path: &Path, size: u64) -> Result<Found, Error> 
         return Err(walk.no_bundle("its index.json is too long"));
     }
     let index = walk.bytes(place)?;
+    let signature = walk.signature()?;
+    let signed = trust.check(path, &index, signature.as_deref())?;
     let (top, rest) = index::read(&index)?;
     walk.check_end(rest)?;
     let (blobs, link) = walk.blobs()?;
-    Ok(Found { index, top, platctl, blobs, link })
+    Ok(Found { index, signed, top, platctl, blobs, link })
 }
 
 impl Walk<'_> {
@@ -56,6 +65,24 @@ impl Walk<'_> {
         match entry::read(&block) {
             Ok(said) if said.name == name && !said.link => self.enter(&said),
             _ => Err(self.no_bundle(&format!("the entry `{name}` is not where it should be, at byte {}", self.offset))),
+        }
+    }
+
+    /// The signature, if the next entry is one. A file that ends here has none; that it ends is said later.
+    fn signature(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        if self.size < self.offset + END {
+            return Ok(None);
+        }
+        let Some(block) = self.block()? else { return Ok(None) };
+        match entry::read(&block) {
+            Ok(said) if said.name == SIGNATURE_PATH && !said.link => {
+                if said.size > LARGEST_SIGNATURE {
+                    return Err(self.no_bundle(&format!("its {SIGNATURE_PATH} is too long")));
+                }
+                let place = self.enter(&said)?;
+                self.bytes(place).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -72,6 +99,9 @@ impl Walk<'_> {
             let digest = digest.ok_or_else(|| problem("no bundle has an entry of this name"))?;
             if blobs.contains_key(&digest) || link == Some(digest) {
                 return Err(problem("it is there twice"));
+            }
+            if blobs.len() == MOST_ENTRIES {
+                return Err(problem("there are too many entries"));
             }
             match (said.link, link) {
                 (true, None) if said.size == 0 => link = Some(digest),

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use super::open::{self, Found};
 use super::place::Place;
 use super::walk::{Holding, walk};
-use super::{ChartInfo, Damage, Error, ExtraInfo, ImageInfo, ToolInfo, Totals};
+use super::{ChartInfo, Damage, Error, ExtraInfo, ImageInfo, Signed, ToolInfo, Totals, Trust};
 use crate::digest::{Digest, Hasher};
 use crate::files::{FileError, Store};
 use crate::layout::Descriptor;
 
 /// What is read into memory is no longer.
 const LARGEST: u64 = 256 << 20;
+
+/// No definition's tar is longer: its files have at most 100 MiB.
+const LARGEST_DEFINITION: u64 = 128 << 20;
 
 /// A bundle that was opened. Several threads may read at once.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub struct Bundle {
     pub(super) holding: Holding,
     platctl: ToolInfo,
     definition: Descriptor,
+    pub(super) places: Descriptor,
 }
 
 /// The file and where its blobs lie.
@@ -51,22 +55,38 @@ impl Bundle {
     /// Opens a bundle: reads index and manifests and finds every blob.
     ///
     /// # Errors
-    /// [`Error`] naming the entry that is missing, cut short, unknown or not as platctl writes it.
-    pub fn open(path: &Path) -> Result<Bundle, Error> {
+    /// [`Error`] that it is not signed by a key that is trusted, or naming the entry that is missing, cut short, unknown
+    /// or not as platctl writes it.
+    pub fn trusted(path: &Path, trust: &Trust) -> Result<Bundle, Error> {
         // Looked at first: to open a pipe would wait for its other end.
         if !std::fs::metadata(path).map_err(FileError::at("read", path))?.is_file() {
             return Err(Error::NoBundle { path: path.to_owned(), problem: "it is no file".to_owned() });
         }
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let (facts, file) = opened.map_err(FileError::at("read", path))?;
-        let found = open::find(&file, path, facts.len())?;
+        let found = open::find(&file, path, facts.len(), trust)?;
         let blobs = Blobs { file: Arc::new(file), path: path.to_owned(), size: facts.len(), found };
         let mut holding = walk(&blobs)?;
         let lacks = |what: &str| Error::Index { problem: format!("it has no {what}") };
         let platctl = holding.platctl.take().ok_or_else(|| lacks("platctl"))?;
         let definition = holding.definition.take().ok_or_else(|| lacks("definition"))?;
+        let places = holding.places.take().ok_or_else(|| lacks("places of images"))?;
         holding.needs_all(&blobs.found)?;
-        Ok(Bundle { blobs, holding, platctl, definition })
+        Ok(Bundle { blobs, holding, platctl, definition, places })
+    }
+
+    /// The same where nobody is trusted: for tests, so that no verb leaves the check out.
+    ///
+    /// # Errors
+    /// As [`Bundle::trusted`].
+    #[cfg(test)]
+    pub fn open(path: &Path) -> Result<Bundle, Error> {
+        Bundle::trusted(path, &Trust::default())
+    }
+
+    /// What is known of its signature.
+    pub fn signed(&self) -> &Signed {
+        &self.blobs.found.signed
     }
 
     /// The file.
@@ -99,6 +119,10 @@ impl Bundle {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn definition(&self) -> Result<Vec<u8>, Error> {
+        if self.definition.size > LARGEST_DEFINITION {
+            let problem = format!("it has more than {LARGEST_DEFINITION} bytes");
+            return Err(Error::Document { what: "the definition".to_owned(), problem });
+        }
         self.read(&self.definition)
     }
 

@@ -12,12 +12,17 @@ use crate::layout::{Descriptor, Index, Manifest, annotation, blob_path, media};
 
 /// No manifest is longer.
 const LARGEST: u64 = 4 << 20;
+/// No more is read of all of them together: one that many images name is read for each.
+const MOST_READ: u64 = 64 << 20;
+/// No more blobs are named by all of them together, those counted twice that are named twice.
+const MOST_NAMED: usize = 200_000;
 
 /// Everything a bundle holds.
 #[derive(Debug, Default)]
 pub(super) struct Holding {
     pub environment: String,
     pub definition: Option<Descriptor>,
+    pub places: Option<Descriptor>,
     pub platctl: Option<ToolInfo>,
     pub charts: Vec<ChartInfo>,
     pub tools: Vec<ToolInfo>,
@@ -30,11 +35,13 @@ pub(super) struct Holding {
 struct Walk<'a> {
     blobs: &'a Blobs,
     holding: Holding,
+    read: u64,
+    named: usize,
 }
 
 /// Reads all that the index names.
 pub(super) fn walk(blobs: &Blobs) -> Result<Holding, Error> {
-    let mut walk = Walk { blobs, holding: Holding::default() };
+    let mut walk = Walk { blobs, holding: Holding::default(), read: 0, named: 0 };
     for top in &blobs.found.top {
         walk.top(top)?;
     }
@@ -74,9 +81,13 @@ impl Walk<'_> {
                 if self.blobs.found.link != Some(platctl.file.digest) {
                     return Err(wrong("its platctl is not the first entry"));
                 }
+                if top.annotation(annotation::FILE) != Some(&platctl.file.digest.to_string()) {
+                    return Err(wrong("it does not name the digest of its platctl"));
+                }
                 self.holding.platctl = Some(platctl);
                 Ok(())
             }
+            Some("places") if self.holding.places.is_none() => self.places(top),
             Some("definition") if self.holding.definition.is_none() => self.definition(top),
             Some(kind) => Err(wrong(&format!("it has one `{}` too many", kind.escape_default()))),
             None => Err(wrong("it names something without saying what it is")),
@@ -88,6 +99,12 @@ impl Walk<'_> {
         let layer = only_layer(&manifest, "the definition")?;
         self.holding.environment = name(said(top, annotation::NAME)?)?;
         self.holding.definition = Some(layer);
+        Ok(())
+    }
+
+    fn places(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let manifest = self.manifest(top, "the places of images")?;
+        self.holding.places = Some(only_layer(&manifest, "the places of images")?);
         Ok(())
     }
 
@@ -173,9 +190,13 @@ impl Walk<'_> {
         Ok(manifest)
     }
 
-    fn small(&self, descriptor: &Descriptor, who: &str) -> Result<Vec<u8>, Error> {
+    fn small(&mut self, descriptor: &Descriptor, who: &str) -> Result<Vec<u8>, Error> {
         if descriptor.size > LARGEST {
             return Err(document(who, "its manifest is too long"));
+        }
+        self.read += descriptor.size;
+        if self.read > MOST_READ {
+            return Err(wrong(&format!("its manifests have more than {MOST_READ} bytes")));
         }
         self.blobs.read(descriptor, vec![who.to_owned()])
     }
@@ -191,8 +212,13 @@ impl Walk<'_> {
             }
             Some(_) => {}
         }
+        self.named += 1;
+        if self.named > MOST_NAMED {
+            return Err(wrong(&format!("it names more than {MOST_NAMED} blobs")));
+        }
         let all = self.holding.needed_by.entry(blob.digest).or_default();
-        if !all.iter().any(|other| other == who) {
+        // One after the other is asked what it needs, so only the last can be there already.
+        if all.last().is_none_or(|last| last != who) {
             all.push(who.to_owned());
         }
         Ok(())

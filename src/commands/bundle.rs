@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::installation;
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format};
+use super::{API_VERSION, Context, Format, installation, trust};
 use crate::bundle::{self, Contents, Event, Proof, Referrers, Written};
 use crate::definition::{Definition, Environment, Extra};
 use crate::image::Platform;
@@ -27,6 +26,9 @@ pub struct Args {
     /// Format of what is said at the end
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+    /// Sign it with the minisign secret key in this file; its password is PLATCTL_SIGN_PASSWORD, or asked for
+    #[arg(long, value_name = "KEYFILE")]
+    sign: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -41,6 +43,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
+    let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
     installation::check_charts_are_locked(&workspace, &definition)?;
     check_platforms(&workspace, &definition.environment)?;
     installation::check_closed_world(context, &workspace, &definition).await?;
@@ -50,6 +53,10 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let downloads = definition.environment.concurrency.downloads;
     let images = contents.images.clone();
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
+    let layout = match &key {
+        Some(key) => layout.signed(key, &definition.environment.name),
+        None => layout,
+    };
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
     let (all_images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
@@ -66,12 +73,19 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
+    bundle::lay_beside(&layout, &args.output)?;
     if written.resumed > 0 {
         context.ui.say("Resumed", format!("{} were there from an earlier run", ui::bytes(written.resumed)));
     }
     let elapsed = ui::duration(begun.elapsed());
     context.ui.say("Bundled", format!("{}  {}  in {elapsed}", args.output.display(), ui::bytes(written.bytes)));
     context.ui.say("", format!("index {}", written.index_digest));
+    if let Some(key) = key {
+        context.ui.say(
+            "Signed",
+            format!("by key {}; check it with `minisign -Vm {}.index.json`", key.id(), args.output.display()),
+        );
+    }
     if let Some(left) = left_out(&referrers) {
         context.ui.say("Left out", left);
     }
@@ -192,6 +206,7 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         tools,
         images: images.collect(),
         extras: environment.extras.iter().map(extra).collect(),
+        places: bundle::Places::default(),
     })
 }
 

@@ -32,6 +32,9 @@ pub struct Global {
     /// Trust the certificate authorities in this file too
     #[arg(long, value_name = "FILE", global = true)]
     pub ca_file: Option<PathBuf>,
+    /// Take only bundles that are signed by the minisign key in this file; may be given several times [env: PLATCTL_TRUST_KEY]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub trust_key: Vec<PathBuf>,
     /// Say more
     #[arg(short, long, global = true)]
     pub verbose: bool,

@@ -1,5 +1,5 @@
-//! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace` and
-//! `installation`; `recover` is a part of apply, `survey` of doctor.
+//! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
+//! `installation` and `trust`; `recover` is a part of apply, `survey` of doctor.
 
 pub mod apply;
 pub mod bundle;
@@ -18,6 +18,7 @@ pub mod secrets;
 pub mod status;
 pub mod survey;
 pub mod template;
+mod trust;
 pub mod unpack;
 pub mod values;
 pub mod workspace;

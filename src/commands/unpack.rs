@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, trust};
 use crate::bundle::Bundle;
 use crate::definition::Tree;
 use crate::files;
@@ -27,7 +27,7 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
-    let bundle = Bundle::open(&args.file)?;
+    let bundle = trust::open(context, &args.file)?;
     let tree = Tree::from_tar(&bundle.definition()?)?;
     if args.folder.join("environments").exists() {
         let title = format!("{} holds a definition already", args.folder.display());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, trust};
 use crate::bundle::Bundle;
 use crate::capabilities::Capabilities;
 use crate::definition::{ChartSource, Definition, Environment, LOCK_PATH, Tree};
@@ -257,7 +257,7 @@ impl Files {
     }
 
     fn with_bundle(context: &Context, bundle: Option<&Path>) -> Result<Files, Failures> {
-        let bundle = bundle.map(Bundle::open).transpose()?;
+        let bundle = bundle.map(|path| trust::open(context, path)).transpose()?;
         let folder = folder(context, bundle.is_some())?;
         let tree = match (&folder, &bundle) {
             (Some(folder), _) => Tree::read(folder)?,

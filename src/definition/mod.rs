@@ -5,6 +5,7 @@
 mod asked;
 mod blame;
 mod budget;
+mod chart_archive;
 mod check;
 mod computed;
 mod declared_secret;
@@ -39,6 +40,7 @@ mod tree;
 
 use crate::yaml::{Node, Problem};
 
+pub use chart_archive::{LARGEST_CHART, chart_yaml, chart_yaml_in, visit_chart};
 pub use computed::ComputedImages;
 pub use declared_secret::KubernetesSecret;
 pub use desired::{Definition, Release, Tier};
@@ -47,7 +49,7 @@ pub use exception::Exception;
 pub use explain::{Explanation, NoSuchPath, Origin, Place, Setting, State};
 pub use extra::Extra;
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
-pub use pack::{OwnChart, chart_yaml};
+pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
 pub use quantity::is_quantity;

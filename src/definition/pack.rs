@@ -1,18 +1,13 @@
 //! Packs a chart folder of the definition into the archive Helm reads: sorted, with fixed times and modes, so that
 //! the same files give the same digest. Must not resolve anything: dependencies come vendored in `charts/`.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::Write;
 
 use flate2::{Compression, GzBuilder};
 
 use super::Tree;
 use crate::digest::Digest;
 use crate::yaml::{self, Fields, Problem, Sources};
-
-/// The largest Chart.yaml that is read.
-const MAX_CHART_YAML: u64 = 5 * 1024 * 1024;
 
 /// A chart that is part of the definition, packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,25 +50,6 @@ fn chart_name_and_version(path: &str, chart_yaml: &[u8]) -> Result<(String, Stri
     let node = node.ok_or_else(|| Problem::in_file(path, "empty"))?;
     let mut fields = Fields::of(&sources, &node, "the chart")?;
     Ok((fields.need_string("name")?.to_owned(), fields.need_string("version")?.to_owned()))
-}
-
-/// The text of the Chart.yaml at the top of a chart's archive.
-///
-/// # Errors
-/// When the archive can't be read or has none.
-pub fn chart_yaml(archive: &Path) -> std::io::Result<String> {
-    let file = std::io::BufReader::new(File::open(archive)?);
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
-    for entry in archive.entries()? {
-        let entry = entry?;
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if path.split_once('/').is_some_and(|(_, file)| file == "Chart.yaml") {
-            let mut text = String::new();
-            entry.take(MAX_CHART_YAML).read_to_string(&mut text)?;
-            return Ok(text);
-        }
-    }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "there is no Chart.yaml in it"))
 }
 
 fn archive<'a>(name: &str, files: impl Iterator<Item = (&'a str, &'a [u8])>) -> std::io::Result<Vec<u8>> {

@@ -62,6 +62,13 @@ impl IgnoredImage {
     }
 }
 
+impl IgnoredImage {
+    /// Whether a place is meant, by the image it names or by its text.
+    pub fn means(&self, image: Option<&Reference>, text: &str) -> bool {
+        wildcard(&self.pattern, text) || image.is_some_and(|image| self.matches(image))
+    }
+}
+
 pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use crate::files::{self, FileError};
 
 /// The largest file of a definition; Helm's own limit for a file of a chart.
@@ -55,7 +57,21 @@ impl Tree {
             tree.read_folder(root, top)?;
         }
         tree.check_total()?;
+        tree.check_names()?;
         Ok(tree)
+    }
+
+    /// Refuses names that are one on other systems, where one file would take the other's place when it is unpacked.
+    fn check_names(&self) -> Result<(), TreeError> {
+        let mut seen = BTreeMap::new();
+        for path in self.0.keys() {
+            let same = ComposingNormalizerBorrowed::new_nfc().normalize(&path.to_lowercase()).into_owned();
+            if let Some(other) = seen.insert(same, path) {
+                let reason = format!("differs from {} by case or by its form in Unicode alone", other.escape_default());
+                return Err(TreeError::Refused { path: path.escape_default().to_string(), reason });
+            }
+        }
+        Ok(())
     }
 
     fn read_folder(&mut self, root: &Path, relative: &str) -> Result<(), TreeError> {
@@ -112,14 +128,25 @@ impl Tree {
         for entry in archive.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let no_file = |reason: &str| TreeError::Refused {
+                path: path.escape_default().to_string(),
+                reason: reason.to_owned(),
+            };
             if !entry.header().entry_type().is_file() || !wanted(&path) || !clean(&path) {
-                return Err(TreeError::Refused { path, reason: "no file of a definition".to_owned() });
+                return Err(no_file("no file of a definition"));
+            }
+            if std::str::from_utf8(&entry.path_bytes()).is_err() {
+                return Err(no_file("its name is not UTF-8"));
+            }
+            if tree.get(&path).is_some() {
+                return Err(no_file("it is there twice"));
             }
             let mut bytes = Vec::new();
             entry.by_ref().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(broken)?;
             tree.insert_checked(path, bytes)?;
         }
         tree.check_total()?;
+        tree.check_names()?;
         Ok(tree)
     }
 
@@ -202,9 +229,10 @@ fn wanted(path: &str) -> bool {
     }
 }
 
-/// A relative path that stays where it is.
+/// A relative path that stays where it is, and that a terminal can show.
 fn clean(path: &str) -> bool {
-    !path.is_empty() && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
+    path.split('/').all(plain) && !path.contains(|c: char| c.is_control() || c == '\\')
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub mod media {
     pub const DEFINITION: &str = "application/vnd.platctl.definition.v1";
     /// The definition's files, a plain tar.
     pub const DEFINITION_TAR: &str = "application/vnd.platctl.definition.v1.tar";
+    /// Where images stand in the objects of releases: artifact type and document in one.
+    pub const PLACES: &str = "application/vnd.platctl.places.v1+json";
     /// Artifact type of a tool in a bundle.
     pub const TOOL: &str = "application/vnd.platctl.tool.v1";
     /// A tool as its publisher serves it.
@@ -64,10 +66,12 @@ pub mod annotation {
     pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// The digest of the upstream index an image was taken from.
     pub const SOURCE_DIGEST: &str = "dev.platctl.source.digest";
-    /// What a top entry is: `image`, `chart`, `tool`, `extra`, `definition`, `platctl`.
+    /// What a top entry is: `image`, `chart`, `tool`, `extra`, `definition`, `places`, `platctl`.
     pub const KIND: &str = "dev.platctl.kind";
     /// The name of a chart, tool, extra or environment.
     pub const NAME: &str = "dev.platctl.name";
+    /// The digest of the platctl binary, so that a signed index alone vouches for it.
+    pub const FILE: &str = "dev.platctl.file";
     /// The version of a chart or tool.
     pub const VERSION: &str = "dev.platctl.version";
     /// The platform a tool is for.

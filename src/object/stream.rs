@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use crate::yaml::{self, Node, Problem, Span};
+use super::text::{self, Conflict, Edit};
+use crate::yaml::{self, Node, Problem};
 
 const HOOK: &str = "helm.sh/hook";
 const HOOK_WEIGHT: &str = "helm.sh/hook-weight";
@@ -47,17 +48,6 @@ pub struct Hook {
     pub weight: i64,
 }
 
-/// A replacement for the text of one scalar of one object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// Index of the object in its stream.
-    pub object: usize,
-    /// The scalar.
-    pub span: Span,
-    /// Its new value; written as a quoted string.
-    pub value: String,
-}
-
 /// A document that is no object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {problem}", origin.as_deref().unwrap_or("rendered document"))]
@@ -97,25 +87,17 @@ impl Stream {
     }
 
     /// The text with edits spliced in; everything else stays byte for byte.
-    pub fn edited(&self, edits: &[Edit]) -> String {
-        let mut edits: Vec<(Range<usize>, &str)> = edits
-            .iter()
-            .map(|edit| {
-                let base = self.objects[edit.object].range.start;
-                (base + edit.span.start as usize..base + edit.span.end as usize, edit.value.as_str())
-            })
-            .collect();
-        edits.sort_by_key(|(range, _)| range.start);
-        edits.dedup();
-        let mut text = String::with_capacity(self.text.len() + edits.len() * 64);
-        let mut at = 0;
-        for (range, value) in edits {
-            text.push_str(&self.text[at..range.start]);
-            text.push_str(&quoted(value));
-            at = range.end;
+    ///
+    /// # Errors
+    /// [`Conflict`] when two want the same place to become something else each.
+    pub fn edited(&self, edits: &[Edit]) -> Result<String, Conflict> {
+        let mut splices = Vec::new();
+        for (object, of_object) in text::spliced(edits)? {
+            let base = self.objects[object].range.start;
+            let moved = of_object.into_iter().map(|(range, value)| (base + range.start..base + range.end, value));
+            splices.extend(moved.map(|(range, value)| (text::without_end(&self.text, range), value)));
         }
-        text.push_str(&self.text[at..]);
-        text
+        text::splice(&self.text, splices)
     }
 }
 
@@ -146,11 +128,6 @@ impl Object {
                 .as_deref()
                 .is_some_and(|origin| origin.split('/').any(|part| part == "crds") && !origin.contains("/templates/"))
     }
-}
-
-/// JSON's quoting is also YAML's double quoting.
-fn quoted(value: &str) -> String {
-    serde_json::Value::from(value).to_string()
 }
 
 /// The ranges between the lines that start a document; helm's rule is a line that starts with `---`.
@@ -238,6 +215,7 @@ fn hook(node: &Node) -> Option<Hook> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::{Encoding, Text};
 
     const TEXT: &str = "---\n# Source: c/crds/x.yaml\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example}\n\
         ---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: ns\n  annotations:\n    \"helm.sh/hook\": pre-install,pre-upgrade\n    helm.sh/hook-weight: \"-5\"\nspec:\n  # kept\n  image: 'a:1' # kept too\n  script: |\n    --- not a separator\n---\n# nothing here\n---\n";
@@ -273,10 +251,11 @@ mod tests {
     #[test]
     fn an_edit_changes_its_place_and_nothing_else() {
         let stream = Stream::parse(TEXT).unwrap();
-        let span = stream.objects[1].node.get("spec").unwrap().get("image").unwrap().span;
-        let edited = stream.edited(&[Edit { object: 1, span, value: "r/a@sha256:1".into() }]);
+        let node = stream.objects[1].node.get("spec").unwrap().get("image").unwrap();
+        let scalar = Text::of_object(1, node.span, Encoding::Plain, "a:1".into());
+        let edited = stream.edited(&[Edit { text: scalar, range: 0..3, value: "r/a@sha256:1".into() }]).unwrap();
         assert_eq!(edited, TEXT.replace("'a:1'", "\"r/a@sha256:1\""));
-        assert_eq!(stream.edited(&[]), TEXT);
+        assert_eq!(stream.edited(&[]).unwrap(), TEXT);
     }
 
     #[test]

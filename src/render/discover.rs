@@ -1,12 +1,26 @@
-//! Finds the images of rendered objects and remembers each place exactly.
+//! Finds the images of rendered objects and remembers each place exactly, with how sure it is. Must not decide what
+//! becomes of them.
+
+mod around;
+mod candidate;
+mod finder;
+mod named;
+mod parts;
+mod telling;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::rules::{self, Shape};
+use self::candidate::{Candidate, known};
+use self::finder::Finder;
 use crate::definition::{ClusterNode, ComputedImages};
 use crate::image::Reference;
-use crate::object::{Object, Path, Stream, walk};
-use crate::yaml::{Node, Span, Value};
+use crate::object::{Object, Path, Stream, Text, walk};
+use crate::yaml::Node;
 
 /// An image at a place of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +31,23 @@ pub struct Finding {
     pub title: String,
     /// Where in it.
     pub path: Path,
+    /// How sure it is.
+    pub confidence: Confidence,
     /// The reference as it was written or put together.
     pub text: String,
     /// What it comes to.
     pub image: Found,
     /// How the place holds it.
-    pub shape: Shape,
+    pub place: Place,
+}
+
+/// How sure it is that an image is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// It is.
+    Certain,
+    /// It may be: a question, which the release's author answers.
+    Probable,
 }
 
 /// What a place comes to, or why to nothing.
@@ -36,11 +61,29 @@ pub enum Found {
     Invalid(String),
 }
 
+/// How a place holds its reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A part of the text of one scalar, or all of it.
+    Scalar {
+        /// The text.
+        text: Arc<Text>,
+        /// The reference's part of it.
+        range: Range<usize>,
+    },
+    /// Several keys of one map that somebody puts together.
+    Parts {
+        /// Registry, repository and name, as far as there are, to be joined by slashes.
+        names: Vec<Arc<Text>>,
+        /// Those that hold a digest.
+        digests: Vec<Arc<Text>>,
+    },
+}
+
 /// What a release's author knows of its images beyond what rules find.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    /// References in places that no rule knows, such as arguments and environment variables; they are found wherever
-    /// they stand whole.
+    /// References that are images wherever they stand: those that are declared, and those that are locked.
     pub declared: &'a [Reference],
     /// Places whose tag an operator completes.
     pub computed: &'a [ComputedImages],
@@ -48,28 +91,72 @@ pub struct Known<'a> {
     pub nodes: &'a [ClusterNode],
 }
 
-/// Finds every image in a stream.
-pub fn discover(stream: &Stream, known: Known<'_>) -> Vec<Finding> {
+impl Finding {
+    /// The one image that is named, if it is one.
+    pub fn image(&self) -> Option<&Reference> {
+        match &self.image {
+            Found::Image(image) => Some(image),
+            _ => None,
+        }
+    }
+}
+
+impl Confidence {
+    /// The word for it: `certain`, `probable`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Confidence::Certain => "certain",
+            Confidence::Probable => "probable",
+        }
+    }
+}
+
+/// Finds every image in a stream, in the order of the text.
+pub fn discover(stream: &Stream, known_by_author: Known<'_>) -> Vec<Finding> {
+    let found: Vec<(usize, Vec<Candidate>)> = stream
+        .objects
+        .iter()
+        .enumerate()
+        .filter(|(_, object)| object.kind != DEFINITION && !object.is_test())
+        .map(|(index, object)| {
+            let mut finder = Finder { object, index, source: stream.text_of(object), found: Vec::new() };
+            finder.run();
+            (index, finder.found)
+        })
+        .collect();
+    let known = known(found.iter().flat_map(|(_, candidates)| candidates), known_by_author.declared);
     let mut findings = Vec::new();
-    for (index, object) in stream.objects.iter().enumerate() {
-        if !rules::skipped(object) {
-            let custom = rules::is_custom(object);
-            walk(&object.node, &mut |path, node| {
-                if let Some((shape, text)) = at(custom, path, node, known.declared) {
-                    let image = found(object, path, node, &text, known);
-                    findings.push(Finding {
-                        object: index,
-                        title: object.title(),
-                        path: path.clone(),
-                        text,
-                        image,
-                        shape,
-                    });
-                }
-            });
+    for (index, candidates) in found {
+        let object = &stream.objects[index];
+        for candidate in candidates {
+            if let Some(confidence) = candidate.certainty(&known) {
+                findings.push(finding(index, object, candidate, confidence, known_by_author));
+            }
         }
     }
     findings
+}
+
+fn finding(
+    index: usize,
+    object: &Object,
+    candidate: Candidate,
+    mut confidence: Confidence,
+    known: Known<'_>,
+) -> Finding {
+    let Candidate { path, text, mut image, place, .. } = candidate;
+    // Few places are declared, and writing a path takes longer than finding it.
+    if !known.computed.is_empty() {
+        let at = path.to_string();
+        if let Some(computed) = known.computed.iter().find(|c| c.is_at(&object.kind, &object.name, &at)) {
+            let images = path.find(&object.node).map(|node| computed.on(node, known.nodes));
+            image = images
+                .unwrap_or_else(|| Err("it stands in a text".to_owned()))
+                .map_or_else(Found::Invalid, Found::Computed);
+            confidence = Confidence::Certain;
+        }
+    }
+    Finding { object: index, title: object.title(), path, confidence, text, image, place }
 }
 
 /// Declarations of computed images whose place no object has: a chart renamed it, or it was never right.
@@ -83,98 +170,33 @@ pub fn without_place<'c>(stream: &Stream, computed: &'c [ComputedImages]) -> Vec
     missing
 }
 
-fn found(object: &Object, path: &Path, node: &Node, text: &str, known: Known<'_>) -> Found {
-    let path = path.to_string();
-    if let Some(computed) = known.computed.iter().find(|c| c.is_at(&object.kind, &object.name, &path)) {
-        return computed.on(node, known.nodes).map_or_else(Found::Invalid, Found::Computed);
-    }
-    match text.parse::<Reference>() {
-        Ok(image) => Found::Image(image),
-        Err(invalid) => Found::Invalid(invalid.reason.to_owned()),
-    }
+/// The kind that describes others, and runs nothing.
+const DEFINITION: &str = "CustomResourceDefinition";
+
+/// Whether objects of a version are read by an operator, and not by Kubernetes itself.
+fn is_custom(api_version: &str) -> bool {
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let own = matches!(group, "" | "apps" | "batch" | "autoscaling" | "policy" | "extensions");
+    !own && !group.ends_with(".k8s.io")
 }
 
-fn at(custom: bool, path: &Path, node: &Node, declared: &[Reference]) -> Option<(Shape, String)> {
-    match &node.value {
-        Value::Map(map) if custom => rules::group(map),
-        Value::String(text) if rules::in_pod_spec(path) => Some(scalar(node.span, "", text)),
-        Value::String(text) if custom && rules::is_image_field(path, text) => Some(scalar(node.span, "", text)),
-        Value::String(text) if !text.contains('\n') => {
-            let (prefix, reference) = match text.split_once('=') {
-                Some((flag, value)) => (&text[..=flag.len()], value),
-                None => ("", text.as_str()),
-            };
-            let known = reference.parse::<Reference>().is_ok_and(|image| declared.contains(&image));
-            known.then(|| scalar(node.span, prefix, reference))
-        }
-        _ => None,
-    }
+/// What a document inside a text says it is, if it is an object.
+struct Identity<'n> {
+    api_version: &'n str,
+    kind: &'n str,
+    test: bool,
 }
 
-fn scalar(span: Span, prefix: &str, text: &str) -> (Shape, String) {
-    (Shape::Scalar { span, prefix: prefix.to_owned() }, text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(text: &str, declared: &[&str]) -> Vec<String> {
-        let stream = Stream::parse(text).unwrap();
-        let declared: Vec<Reference> = declared.iter().map(|d| d.parse().unwrap()).collect();
-        discover(&stream, Known { declared: &declared, ..Known::default() })
-            .into_iter()
-            .map(|f| format!("{}: {}", f.path, f.text))
-            .collect()
+impl Identity<'_> {
+    fn of(node: &Node) -> Option<Identity<'_>> {
+        let text = |key: &str| node.get(key).and_then(Node::as_str);
+        let hook = node.get("metadata").and_then(|m| m.get("annotations")?.get("helm.sh/hook")?.as_str());
+        let test = hook.is_some_and(|hook| hook.starts_with("test"));
+        Some(Identity { api_version: text("apiVersion")?, kind: text("kind")?, test })
     }
 
-    #[test]
-    fn pod_specs_wherever_they_stand() {
-        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n      containers:\n      - {name: a, image: a:1}\n      initContainers: [{image: b:1}]\n      volumes: [{name: m, image: {reference: m:1}}]\n---\n\
-            apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\nspec: {pod: {containers: [{image: c:1}]}, image: q.io/d:1, sidecarImage: e/f@x, image2: no}\n";
-        let expected = [
-            "spec.template.spec.containers[0].image: a:1",
-            "spec.template.spec.initContainers[0].image: b:1",
-            "spec.template.spec.volumes[0].image.reference: m:1",
-            "spec.pod.containers[0].image: c:1",
-            "spec.image: q.io/d:1",
-            "spec.sidecarImage: e/f@x",
-        ];
-        assert_eq!(found(text, &[]), expected);
-    }
-
-    #[test]
-    fn groups_in_custom_resources() {
-        let hex = "a".repeat(64);
-        let text = format!(
-            "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {{name: p}}\nspec:\n\
-             \x20 driver: {{enabled: false, repository: nvcr.io/nvidia, image: driver, version: v1}}\n\
-             \x20 toolkit: {{enabled: true, repository: nvcr.io/nvidia/k8s, image: toolkit, version: v2}}\n\
-             \x20 dcgm: {{repository: nvcr.io/nvidia, image: dcgm, version: \"sha256:{hex}\"}}\n\
-             \x20 x: {{registry: quay.io, repository: a/b, tag: v3}}\n\
-             \x20 w: {{repository: quay.io/c, tag: v4, digest: \"sha256:{hex}\"}}\n\
-             \x20 chart: {{repository: \"https://charts.example\", version: v5}}\n\
-             \x20 none: {{repository: quay.io/z}}\n"
-        );
-        let expected = [
-            "spec.toolkit: nvcr.io/nvidia/k8s/toolkit:v2".to_owned(),
-            format!("spec.dcgm: nvcr.io/nvidia/dcgm@sha256:{hex}"),
-            "spec.x: quay.io/a/b:v3".to_owned(),
-            format!("spec.w: quay.io/c:v4@sha256:{hex}"),
-        ];
-        assert_eq!(found(&text, &[]), expected);
-    }
-
-    #[test]
-    fn tests_and_definitions_are_left_out_and_declared_references_found() {
-        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: t, annotations: {helm.sh/hook: test}}\nspec: {containers: [{image: t:1}]}\n---\n\
-            apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: c}\nspec: {containers: [{image: t:1}]}\n---\n\
-            apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: p:1, args: [\"--x=quay.io/r:2\", \"quay.io/other:1\"], env: [{name: I, value: \"quay.io/r:2\"}]}]}\n";
-        let expected = [
-            "spec.containers[0].image: p:1",
-            "spec.containers[0].args[0]: quay.io/r:2",
-            "spec.containers[0].env[0].value: quay.io/r:2",
-        ];
-        assert_eq!(found(text, &["quay.io/r:2"]), expected);
+    /// Kinds that no image of theirs is ever pulled from.
+    fn is_skipped(&self) -> bool {
+        self.kind == DEFINITION || self.test
     }
 }

@@ -7,7 +7,6 @@ mod discover;
 mod downloads;
 mod offer;
 mod rewrite;
-mod rules;
 mod scan;
 mod shell;
 mod violation;
@@ -25,15 +24,15 @@ use crate::tools::{CallError, Helm, TemplateRequest};
 use offer::Offer;
 
 pub use culprit::{Culprit, culprits};
-pub use discover::{Finding, Found, Known, discover, without_place};
+pub use discover::{Confidence, Finding, Found, Known, Place, discover, without_place};
 pub use downloads::{Download, downloads};
-pub use rewrite::{Rewriting, fetched, floats};
+pub use rewrite::{Rewriting, fetched, floats, undecided};
 pub use scan::Scan;
 pub use violation::{Rule, Violation};
 
 /// Version of the rules by which images are found and rewritten. It is part of every release's inputs: raise it when
 /// the same chart and lock would come out differently.
-pub const REWRITER_VERSION: u32 = 1;
+pub const REWRITER_VERSION: u32 = 2;
 
 /// What helm made of a release.
 #[derive(Debug, Clone)]

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::discover::{Finding, Found, Known, discover};
+use super::discover::{Confidence, Finding, Found, Known, Place, discover};
 use super::downloads::{Download, downloads};
-use super::rules::Shape;
 use super::violation::{Rule, Violation};
 use crate::definition::{ClusterNode, ComputedImages, Exception, IgnoredImage};
 use crate::digest::Digest;
 use crate::image::{Reference, Site};
-use crate::object::{Edit, Stream};
+use std::sync::Arc;
+
+use crate::object::{Conflict, Edit, Stream, Text};
 
 /// What a release's images become. It crosses a process border on its way to the post-renderer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +45,14 @@ impl Rewriting {
         let site =
             self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
         let declared: Vec<Reference> = self.declared.iter().filter_map(|text| text.parse().ok()).collect();
-        let known = Known { declared: &declared, computed: &self.computed, nodes: &self.nodes };
+        // A locked image that stands anywhere and stays as it is would be pulled from the internet.
+        let locked = self.images.keys().filter_map(|text| text.parse().ok());
+        let images: Vec<Reference> = declared.iter().cloned().chain(locked).collect();
+        let known = Known { declared: &images, computed: &self.computed, nodes: &self.nodes };
         let (mut edits, mut violations) = (Vec::new(), Vec::new());
         for finding in discover(stream, known) {
             match self.target(site.as_ref(), &finding) {
-                Ok(Some(value)) => edits.extend(place(&finding, value)),
+                Ok(Some(target)) => edits.extend(place(&finding, &target)),
                 Ok(None) => {}
                 Err(why) => violations.push(Violation::of(stream, &finding, why).of_release(&self.release)),
             }
@@ -58,7 +62,18 @@ impl Rewriting {
         let untold: Vec<&Reference> = declared.iter().filter(|image| !told(image)).collect();
         violations.extend(untold.into_iter().filter_map(|image| self.undeliverable(image)));
         violations.extend(fetched(stream, &self.exceptions).map(|violation| violation.of_release(&self.release)));
-        if violations.is_empty() { Ok(stream.edited(&edits)) } else { Err(violations) }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        stream.edited(&edits).map_err(|conflict| vec![self.ambiguous(conflict)])
+    }
+
+    /// Places that share a text and want it to become two, as aliases of YAML can.
+    fn ambiguous(&self, conflict: Conflict) -> Violation {
+        let reason = format!("images stand in one place that can't be told apart: {conflict}");
+        let (release, object) = (self.release.clone(), "the whole release".to_owned());
+        let (what, path) = (String::new(), String::new());
+        Violation { rule: Rule::NoReference, release, object, origin: None, path, what, reason }
     }
 
     /// A declared image that no object has to show, and that is not locked.
@@ -79,7 +94,11 @@ impl Rewriting {
         if site.is_some_and(|site| site.holds(&finding.text)) {
             return Ok(None);
         }
+        if finding.confidence == Confidence::Probable {
+            return if self.is_ignored(finding) { Ok(None) } else { Err(undecided()) };
+        }
         match &finding.image {
+            Found::Invalid(_) if self.is_ignored(finding) => Ok(None),
             Found::Invalid(reason) => Err((Rule::NoReference, reason.clone())),
             Found::Image(image) => Ok(match (self.locked(image)?, site) {
                 (Some(digest), Some(site)) => Some(Target::pinned(site, image, &digest)),
@@ -93,6 +112,14 @@ impl Rewriting {
                 Ok(site.zip(image).map(|(site, image)| Target::tagged(site, &image)))
             }
         }
+    }
+
+    /// Whether a place is left alone on purpose, by its image or by its text.
+    fn is_ignored(&self, finding: &Finding) -> bool {
+        let ignored = |(pattern, reason): &(String, String)| {
+            IgnoredImage { pattern: pattern.clone(), reason: reason.clone() }.means(finding.image(), &finding.text)
+        };
+        self.ignored.iter().any(ignored)
     }
 
     /// The digest an image is locked by; none when it is left alone on purpose.
@@ -114,6 +141,11 @@ pub fn floats() -> (Rule, String) {
     (Rule::Floating, "it floats: it has neither a digest nor a tag other than `latest`".to_owned())
 }
 
+/// Why a text that may be an image is refused.
+pub fn undecided() -> (Rule, String) {
+    (Rule::Undecided, "nobody has decided whether it is an image".to_owned())
+}
+
 /// Everything that is fetched at run time, but for what is let pass on purpose.
 pub fn fetched<'a>(stream: &'a Stream, exceptions: &'a [Exception]) -> impl Iterator<Item = Violation> + 'a {
     let let_pass = |download: &Download| {
@@ -131,100 +163,64 @@ pub fn fetched<'a>(stream: &'a Stream, exceptions: &'a [Exception]) -> impl Iter
 struct Target {
     /// The repository at the site.
     repository: String,
-    /// What names the image in it, with its separator: `@sha256:…`, or a tag that an operator goes on with.
-    version: String,
+    /// The tag that an operator goes on with, where it is asked for; else the digest.
+    tag: Option<String>,
+    /// The digest that pods are given.
+    digest: Option<Digest>,
 }
 
 impl Target {
     fn pinned(site: &Site, image: &Reference, digest: &Digest) -> Target {
-        Target { repository: site.repository(image), version: format!("@{digest}") }
+        Target { repository: site.repository(image), tag: None, digest: Some(*digest) }
     }
 
     fn tagged(site: &Site, image: &Reference) -> Target {
-        Target { repository: site.repository(image), version: format!(":{}", Site::tag(image)) }
+        Target { repository: site.repository(image), tag: Some(Site::tag(image)), digest: None }
+    }
+
+    fn reference(&self) -> String {
+        let tag = self.tag.iter().map(|tag| format!(":{tag}"));
+        let digest = self.digest.iter().map(|digest| format!("@{digest}"));
+        [self.repository.clone()].into_iter().chain(tag).chain(digest).collect()
     }
 }
 
-/// The edits for one place. A group keeps its version: an operator joins the parts with a colon, which a digest would
-/// not survive, and the same tag is pushed.
-fn place(finding: &Finding, target: Target) -> Vec<Edit> {
-    let edit = |span, value| Edit { object: finding.object, span, value };
-    let Target { repository: whole, version } = target;
-    match &finding.shape {
-        Shape::Scalar { span, prefix } => vec![edit(*span, format!("{prefix}{whole}{version}"))],
-        Shape::Group { registry, repository, last } => {
-            let head = last.as_ref().and_then(|last| whole.strip_suffix(last.as_str())?.strip_suffix('/'));
-            match (head, registry) {
-                (Some(head), Some(registry)) => vec![edit(*registry, head.to_owned())],
-                (Some(head), None) => vec![edit(*repository, head.to_owned())],
-                (None, _) => vec![edit(*repository, whole)],
-            }
+/// The edits for one place.
+fn place(finding: &Finding, target: &Target) -> Vec<Edit> {
+    match &finding.place {
+        Place::Scalar { text, range } => {
+            vec![Edit { text: Arc::clone(text), range: range.clone(), value: target.reference() }]
+        }
+        Place::Parts { names, digests } => {
+            let digest = target.digest.iter().flat_map(|digest| digests.iter().map(|text| repinned(text, digest)));
+            head(names, &target.repository).into_iter().chain(digest).collect()
         }
     }
+}
+
+/// Parts keep their names but the first, which takes everything before the others; and their tag, because somebody puts
+/// a colon before it, which a digest would not survive. The same tag is pushed.
+fn head(names: &[Arc<Text>], repository: &str) -> Option<Edit> {
+    let (first, others) = names.split_first()?;
+    let before = others.iter().rev().try_fold(repository, |rest, name| {
+        rest.strip_suffix(name.value().trim().trim_matches('/')).map(|rest| rest.trim_end_matches('/'))
+    });
+    let value = before.unwrap_or(repository).to_owned();
+    Some(Edit { text: Arc::clone(first), range: 0..first.value().len(), value })
+}
+
+/// A digest among parts is upstream's of all platforms, which the site's registry does not have; it gets the one that is
+/// there, written as it was: `sha256:…`, behind a tag, or its digits alone.
+fn repinned(text: &Arc<Text>, digest: &Digest) -> Edit {
+    let value = text.value();
+    let (start, new) = match value.find("sha256:") {
+        Some(start) => (start, digest.to_string()),
+        None => (value.len() - value.trim_start().len(), digest.hex()),
+    };
+    Edit { text: Arc::clone(text), range: start..value.trim_end().len(), value: new }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rewriting(images: &[&str]) -> Rewriting {
-        Rewriting {
-            release: "p".into(),
-            registry: Some(("r:5000".into(), "m".into())),
-            images: images.iter().map(|i| (i.parse::<Reference>().unwrap().to_string(), Digest::of("x"))).collect(),
-            declared: vec!["quay.io/r:2".into()],
-            ignored: vec![("quay.io/ignored:*".into(), "never".into())],
-            ..Rewriting::default()
-        }
-    }
-
-    const TEXT: &str = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: a:1 # note\n    args: [--x=quay.io/r:2]\n  - image: \"quay.io/ignored:7\"\n  - image: r:5000/m/already:1\n---\n\
-        apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  t: {repository: nvcr.io/nvidia, image: t, version: v2}\n  x: {registry: docker.io, repository: busybox, tag: v3}\n";
-
-    #[test]
-    fn exactly_the_places_change() {
-        let images = ["a:1", "quay.io/r:2", "nvcr.io/nvidia/t:v2", "busybox:v3"];
-        let rewritten = rewriting(&images).apply(&Stream::parse(TEXT).unwrap()).unwrap();
-        let digest = Digest::of("x");
-        let expected = TEXT
-            .replace("image: a:1 #", &format!("image: \"r:5000/m/docker.io/library/a@{digest}\" #"))
-            .replace("[--x=quay.io/r:2]", &format!("[\"--x=r:5000/m/quay.io/r@{digest}\"]"))
-            .replace("repository: nvcr.io/nvidia", "repository: \"r:5000/m/nvcr.io/nvidia\"")
-            .replace("registry: docker.io", "registry: \"r:5000/m/docker.io/library\"");
-        assert_eq!(rewritten, expected);
-        let again = rewriting(&images).apply(&Stream::parse(rewritten.clone()).unwrap()).unwrap();
-        assert_eq!(again, rewritten, "rewriting twice changes nothing");
-    }
-
-    const DRIVER: &str = "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  driver: {repository: nvcr.io/nvidia, image: driver, version: \"595\"}\n";
-
-    fn with_driver(locked: &[&str]) -> Rewriting {
-        let json = serde_json::json!([{"kind": "ClusterPolicy", "name": "*", "path": "spec.driver", "declared_at": "r:1:1",
-            "images": ["nvcr.io/nvidia/driver:{{ item.version }}-{{ node.os }}"]}]);
-        let nodes = vec![ClusterNode { os: "ubuntu24.04".into(), kernel: None, arch: "amd64".into() }];
-        let computed = serde_json::from_value(json).unwrap();
-        Rewriting { computed, nodes, declared: Vec::new(), ..rewriting(locked) }
-    }
-
-    #[test]
-    fn a_place_that_an_operator_completes_keeps_its_tag() {
-        let stream = Stream::parse(DRIVER).unwrap();
-        let rewritten = with_driver(&["nvcr.io/nvidia/driver:595-ubuntu24.04"]).apply(&stream).unwrap();
-        assert_eq!(rewritten, DRIVER.replace("nvcr.io/nvidia,", "\"r:5000/m/nvcr.io/nvidia\","));
-        let violations = with_driver(&["nvcr.io/nvidia/driver:595"]).apply(&stream).unwrap_err();
-        assert_eq!(violations[0].reason, "it comes to nvcr.io/nvidia/driver:595-ubuntu24.04: it is not in the lock");
-    }
-
-    #[test]
-    fn what_is_not_locked_is_refused_with_its_place() {
-        let violations = rewriting(&["a:1"]).apply(&Stream::parse(TEXT).unwrap()).unwrap_err();
-        let seen: Vec<_> = violations.iter().map(|v| format!("{} {} {}", v.object, v.path, v.what)).collect();
-        let expected = [
-            "Pod p spec.containers[0].args[0] quay.io/r:2",
-            "ClusterPolicy p spec.t nvcr.io/nvidia/t:v2",
-            "ClusterPolicy p spec.x docker.io/busybox:v3",
-        ];
-        assert_eq!(seen, expected);
-        assert_eq!(violations[0].origin.as_deref(), Some("c/templates/a.yaml"));
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;

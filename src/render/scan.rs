@@ -8,16 +8,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::visit_chart;
 use crate::files;
 
 /// What whoever brings a definition must have written somewhere.
 const DEFINITION: &str = "CustomResourceDefinition";
 /// What whoever asks must have written somewhere.
 const ASKS: &str = "APIVersions";
-/// The most bytes that are unpacked; helm itself gives up far earlier.
-const MAX_UNPACKED: u64 = 256 * 1024 * 1024;
-/// The largest file in an archive; helm refuses larger ones.
-const MAX_FILE: u64 = 8 * 1024 * 1024;
+/// The most bytes that are looked at, archives in archives included; helm's own limit is for each of them alone.
+const MAX_UNPACKED: u64 = 1024 * 1024 * 1024;
 /// How deep archives in archives are opened.
 const MAX_DEPTH: usize = 4;
 /// The version of these answers on the disk.
@@ -46,7 +45,8 @@ impl Scan {
             return known;
         }
         let mut scan = Scan { version: VERSION, ..Scan::default() };
-        let unpacked = File::open(archive).and_then(|file| scan.archive(BufReader::new(file), 0));
+        let unpacked =
+            File::open(archive).and_then(|file| scan.archive(BufReader::new(file), 0, &mut MAX_UNPACKED.clone()));
         if unpacked.is_err() {
             // helm will say what is wrong with it; until then it may be anything.
             return Scan { brings: true, asks: true, ..Scan::default() };
@@ -65,27 +65,24 @@ impl Scan {
         }
     }
 
-    fn archive(&mut self, packed: impl Read, depth: usize) -> io::Result<()> {
-        let unpacked = flate2::read::MultiGzDecoder::new(packed).take(MAX_UNPACKED);
-        let mut archive = tar::Archive::new(unpacked);
-        for entry in archive.entries()? {
-            let mut entry = entry?;
+    /// `left` bytes may be looked at in all.
+    fn archive(&mut self, packed: impl Read, depth: usize, left: &mut u64) -> io::Result<()> {
+        visit_chart(packed, &mut |_, file| {
             let mut bytes = Vec::new();
-            entry.by_ref().take(MAX_FILE).read_to_end(&mut bytes)?;
-            if entry.size() > MAX_FILE {
-                return Err(io::Error::other("a file of it is too large"));
-            }
+            file.take(*left + 1).read_to_end(&mut bytes)?;
+            let rest = left.checked_sub(bytes.len() as u64);
+            *left = rest.ok_or_else(|| io::Error::other("archives in archives unpack to too much"))?;
             if !bytes.starts_with(b"\x1f\x8b") {
                 self.text(&String::from_utf8_lossy(&bytes));
+                Ok(())
             } else if depth == MAX_DEPTH {
-                return Err(io::Error::other("archives in archives"));
+                Err(io::Error::other("archives in archives"))
             } else {
                 // A dependency, boxed: the type would be endless.
                 let inner: Box<dyn Read> = Box::new(bytes.as_slice());
-                self.archive(inner, depth + 1)?;
+                self.archive(inner, depth + 1, left)
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -101,6 +98,7 @@ fn literal(rest: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::LARGEST_CHART;
 
     fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
         let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -144,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_may_be_anything_and_is_not_remembered() {
-        let large = vec![b' '; MAX_FILE as usize + 1];
+        let large = vec![b' '; LARGEST_CHART as usize];
         for archive in [b"no archive".to_vec(), packed(&[("x/large", &large)]), packed(&[("x/y", b"\x1f\x8bno")])] {
             let (scan, kept) = scanned(&archive);
             assert!(scan.brings && scan.asks && kept.is_empty());

@@ -13,7 +13,7 @@ use crate::files::Store;
 use crate::image::{Platform, Reference};
 use crate::lock::{Lock, LockedTool};
 use crate::net::Client;
-use crate::render::{self, Found, Known, Rendered, Renderer};
+use crate::render::{self, Confidence, Found, Known, Rendered, Renderer};
 use crate::supply::{Supply, SupplyError};
 use crate::tools;
 
@@ -136,9 +136,11 @@ fn images_of(
     let ignored = |image: &Reference| release.ignored_images.iter().any(|ignored| ignored.matches(image));
     let mut images: BTreeSet<Reference> = release.extra_images.iter().cloned().collect();
     for finding in render::discover(&rendered.stream, known) {
+        let left = release.ignored_images.iter().any(|ignored| ignored.means(finding.image(), &finding.text));
         let why = match &finding.image {
+            Found::Invalid(_) | Found::Image(_) if left => continue,
+            _ if finding.confidence == Confidence::Probable => render::undecided(),
             Found::Invalid(reason) => (render::Rule::NoReference, reason.clone()),
-            Found::Image(image) if ignored(image) => continue,
             Found::Image(image) if image.floats() => render::floats(),
             Found::Image(image) => {
                 images.insert(image.clone());

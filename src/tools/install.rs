@@ -12,6 +12,8 @@ use crate::lock::LockedTool;
 
 /// The largest executable that is unpacked.
 const MAX_EXECUTABLE: u64 = 1024 * 1024 * 1024;
+/// The most that is unpacked to find it.
+const MAX_UNPACKED: u64 = 2 * MAX_EXECUTABLE;
 
 /// Why a tool could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +48,17 @@ pub fn install(file: &Path, locked: &LockedTool, folder: &Path) -> Result<PathBu
     private_folder(&folder)?;
     let beside = folder.join(format!(".{}.{}", locked.name, std::process::id()));
     let source = File::open(file).map_err(FileError::at("read", file))?;
-    match known.member(&locked.platform) {
-        None => write_executable(&beside, source).map_err(FileError::at("install", &beside))?,
-        Some(member) => {
-            let found = unpack(source, &member, &beside).map_err(FileError::at("unpack", file))?;
-            if !found {
-                return Err(InstallError::NoMember { url: locked.url.clone(), member });
-            }
+    let member = known.member(&locked.platform);
+    let written = match &member {
+        None => write_executable(&beside, source).map(|()| true).map_err(FileError::at("install", &beside)),
+        Some(member) => unpack(source, member, &beside).map_err(FileError::at("unpack", file)),
+    };
+    match written {
+        Ok(true) => {}
+        unusable => {
+            let _ = fs::remove_file(&beside);
+            unusable?;
+            return Err(InstallError::NoMember { url: locked.url.clone(), member: member.unwrap_or_default() });
         }
     }
     fs::rename(&beside, &executable).map_err(FileError::at("install", &executable))?;
@@ -61,8 +67,10 @@ pub fn install(file: &Path, locked: &LockedTool, folder: &Path) -> Result<PathBu
 }
 
 fn unpack(source: File, member: &str, to: &Path) -> io::Result<bool> {
-    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(source)));
-    for entry in archive.entries()? {
+    let unpacked = flate2::read::MultiGzDecoder::new(io::BufReader::new(source)).take(MAX_UNPACKED);
+    let mut archive = tar::Archive::new(unpacked);
+    // Raw: an entry that only says a long name would be read into memory, however long; no publisher's member has one.
+    for entry in archive.entries()?.raw(true) {
         let entry = entry?;
         if entry.path_bytes().as_ref() == member.as_bytes() && entry.header().entry_type().is_file() {
             write_executable(to, entry)?;
@@ -74,7 +82,9 @@ fn unpack(source: File, member: &str, to: &Path) -> io::Result<bool> {
 
 fn write_executable(path: &Path, source: impl Read) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(path)?;
-    io::copy(&mut source.take(MAX_EXECUTABLE), &mut file)?;
+    if io::copy(&mut source.take(MAX_EXECUTABLE + 1), &mut file)? > MAX_EXECUTABLE {
+        return Err(io::Error::other(format!("it is larger than {MAX_EXECUTABLE} bytes")));
+    }
     file.sync_all()
 }
 

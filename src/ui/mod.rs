@@ -120,6 +120,14 @@ impl Ui {
         Progress::new(heading, total, self.terminal && self.volume > Volume::Quiet, self.masked.clone())
     }
 
+    /// Asks for a password, at the terminal and nowhere else; what is typed is not shown.
+    ///
+    /// # Errors
+    /// That there is no terminal, or, as `Interrupted`, that the user does not want to.
+    pub fn password(&self, prompt: &str) -> io::Result<String> {
+        rpassword::prompt_password(prompt)
+    }
+
     fn note(&self, text: &str) {
         let text = self.masked.hide(text);
         let mut err = io::stderr().lock();

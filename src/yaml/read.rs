@@ -92,13 +92,16 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, at: ParserSpan, depth: usize) -> Result<Node, Problem> {
-        let span = self.span(at);
+        let mut span = self.span(at);
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
             return Err(self.problem("the document is too large or too deeply nested", span));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) && self.author == Author::Program {
+                    span.start = header(self.sources.text(self.source), span.start as usize) as u32;
+                }
                 let forced = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let value = match style {
                     ScalarStyle::Plain if !forced => {
@@ -253,6 +256,19 @@ impl<'a> Reader<'a> {
             column: span.start.col() as u32 + 1,
         }
     }
+}
+
+/// Where the header (`|`, `>-`) of a block begins, whose content begins at `content`: for the parser the block begins
+/// with its content, but what replaces it must replace both.
+fn header(text: &str, content: usize) -> usize {
+    let above = text[..content].trim_end();
+    let line = above.rfind('\n').map_or(0, |at| at + 1);
+    let is_header = |at: &usize| {
+        let rest = above[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '+' || c == '-');
+        rest.is_empty() || rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#')
+    };
+    let marks = above[line..].match_indices(['|', '>']).map(|(at, _)| line + at);
+    marks.into_iter().find(is_header).unwrap_or(content)
 }
 
 fn count(node: &Node) -> usize {

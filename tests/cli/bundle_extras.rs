@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::assert_screen;
 use crate::shop::Shop;
-use crate::support::upstream::{Fault, Settings, hex_digest};
+use crate::support::upstream::{Fault, hex_digest};
 use crate::support::{BundleFile, SiteRegistry, put};
 
 const MODEL: &str = "/files.example.org/models/model.bin";
@@ -16,11 +16,9 @@ fn model() -> Vec<u8> {
 
 /// A shop whose prod wants two files.
 fn shop() -> Shop {
-    let files = tempfile::TempDir::new().unwrap().keep();
-    put(&files.join("files.example.org/models/model.bin"), model());
-    put(&files.join("files.example.org/notes.txt"), "notes");
-    let shop = Shop::with(|settings: &mut Settings| settings.files = files.clone());
-    shop.run(&["lock"]).ok();
+    let shop = Shop::locked();
+    put(&shop.path().join("files/files.example.org/models/model.bin"), model());
+    put(&shop.path().join("files/files.example.org/notes.txt"), "notes");
     declare(&shop, &hex_digest(&model()));
     shop
 }

@@ -13,12 +13,10 @@ const PASSWORD: &str = "hunter2-of-the-shop";
 
 /// A shop whose internet wants a login for paths that contain one of these.
 fn shop(parts: &[&str]) -> Shop {
-    let files = tempfile::TempDir::new().unwrap().keep();
-    put(&files.join("files.example.org/private/model.bin"), "model");
-    Shop::with(|settings| {
-        settings.files = files;
-        settings.logins = parts.iter().map(|part| ((*part).to_owned(), format!("me:{PASSWORD}"))).collect();
-    })
+    let login = |part: &&str| ((*part).to_owned(), format!("me:{PASSWORD}"));
+    let shop = Shop::with(|settings| settings.logins = parts.iter().map(login).collect());
+    put(&shop.path().join("files/files.example.org/private/model.bin"), "model");
+    shop
 }
 
 fn host(shop: &Shop) -> String {

@@ -10,9 +10,9 @@ use crate::support::{Output, Platctl, put};
 const LOGIN: &str = "bWU6aHVudGVyMg==";
 
 fn shop() -> Shop {
-    let files = tempfile::TempDir::new().unwrap().keep();
-    put(&files.join("files.example.org/notes.txt"), "notes");
-    Shop::with(|settings| settings.files = files)
+    let shop = Shop::new();
+    put(&shop.path().join("files/files.example.org/notes.txt"), "notes");
+    shop
 }
 
 fn through(shop: &Shop, proxy: &Proxy, login: &str, args: &[&str]) -> Platctl {

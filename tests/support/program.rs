@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// One run to be.
 pub struct Platctl {
     command: Command,
+    typed: Option<(String, String)>,
 }
 
 /// What one run did.
@@ -42,7 +43,7 @@ impl Platctl {
         let home = folder.join("home");
         std::fs::create_dir_all(&home).unwrap();
         command.env("HOME", &home).env("NO_COLOR", "1").env("PLATCTL_CACHE_DIR", home.join("cache"));
-        Platctl { command }
+        Platctl { command, typed: None }
     }
 
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Platctl {
@@ -59,11 +60,28 @@ impl Platctl {
         if let Some(folder) = self.command.get_current_dir() {
             command.current_dir(folder);
         }
-        Platctl { command }
+        Platctl { command, typed: self.typed }
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Platctl {
         self.command.env(name, value);
+        self
+    }
+
+    /// Runs it by another program, such as one that gives it a terminal, in the same surroundings.
+    pub fn through(self, program: &[&str]) -> Platctl {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).env_clear().stdin(Stdio::null());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Platctl { command, typed: self.typed }
+    }
+
+    /// Types something, once it is asked for.
+    pub fn typed(mut self, asked: &str, text: &str) -> Platctl {
+        self.typed = Some((asked.to_owned(), text.to_owned()));
         self
     }
 
@@ -73,7 +91,10 @@ impl Platctl {
     }
 
     pub fn run(mut self) -> Output {
-        let output = self.command.output().unwrap();
+        let output = match self.typed {
+            None => self.command.output().unwrap(),
+            Some((asked, text)) => type_into(&mut self.command, &asked, &text),
+        };
         Output {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -87,6 +108,24 @@ impl Platctl {
         self.command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         Running { child: self.command.spawn().unwrap(), stdout, stderr }
     }
+}
+
+fn type_into(command: &mut Command, asked: &str, text: &str) -> std::process::Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains(asked) {
+        let mut byte = [0];
+        let out = child.stdout.as_mut().unwrap();
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "nothing asked: {}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
+    }
+    // It asks first, and makes the terminal silent right after.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let mut output = child.wait_with_output().unwrap();
+    output.stdout.splice(0..0, shown);
+    output
 }
 
 impl Running {

@@ -13,7 +13,11 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"\b\d+(\.\d+)? ([KMGT]iB|B)\b", "[size]"),
         (r"\b(\d+\.\ds|\d+m\d\ds)\b", "[time]"),
         (r"/store/\.\d+\.\d+", "/store/.[pid]"),
+        (r"needs \d+ more bytes", "needs [n] more bytes"),
         (r"os error \d+", "os error [n]"),
+        // Where the index ends changes with every key that a bundle gets.
+        (r"lacks (at least )?\d+ of its", "lacks $1[n] of its"),
+        (r"at line 1 column \d+", "at line 1 column [n]"),
     ];
     filters.extend(fixed.map(|(pattern, name)| (pattern.to_owned(), name)));
     filters

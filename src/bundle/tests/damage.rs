@@ -217,7 +217,7 @@ async fn an_index_that_lies_is_refused() {
         let found = problem(&|top| top.push(top[of(kind)].clone()));
         assert!(found.ends_with("is there twice"), "{found}");
     }
-    for kind in ["definition", "platctl"] {
+    for kind in ["definition", "places", "platctl"] {
         let found = problem(&|top| top.push(top[of(kind)].clone()));
         assert!(found.contains("too many"), "{found}");
         let found = problem(&|top| _ = top.remove(of(kind)));

@@ -3,4 +3,5 @@
 mod damage;
 mod gather;
 mod interrupt;
+mod signed;
 mod whole;

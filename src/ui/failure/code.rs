@@ -40,6 +40,12 @@ pub enum Code {
     BundleDamaged = 302,
     /// A bundle lacks something.
     NotInBundle = 303,
+    /// A bundle is by nobody who is trusted.
+    Untrusted = 331,
+    /// A key to trust can't be read.
+    TrustKey = 332,
+    /// A bundle can't be signed.
+    NotSigned = 333,
     /// The cluster is not the one declared.
     WrongCluster = 401,
     /// The cluster can't be reached or refuses.

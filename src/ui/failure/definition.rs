@@ -155,7 +155,7 @@ fn way_out(rule: Rule) -> &'static str {
             "pin it in the release's values.yaml, or list it in `images.ignore` of its release.yaml with a reason"
         }
         Rule::Undecided => {
-            "if it is an image, list it in `images.extra` of its release.yaml; if not, in `images.ignore` with a reason"
+            "if it is an image, list it in `images.extra` of its release.yaml; if it is none or never pulled, or only a part of a name, list it in `images.ignore` with a reason"
         }
         Rule::Download => {
             "switch it off in the release's values.yaml, or take an image that has it; or list it in `lint.ignore` of its release.yaml: {rule: PL203, place: KIND/NAME, reason: …}"

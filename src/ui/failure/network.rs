@@ -1,6 +1,7 @@
 //! Errors of the network, of bundles and of the site's registry.
 
 use super::{Code, Failure, Failures, Kind};
+use crate::bundle::{SignError, TrustError};
 use crate::{bundle, net, registry};
 
 /// Who can do something about a failed request.
@@ -51,6 +52,7 @@ impl From<bundle::Error> for Failures {
             E::Busy { .. } => not_made(&error).help("wait until it is done, or write to another file"),
             E::Changed { .. } => not_made(&error).help("run the same command again; it is read anew"),
             E::Unsupported { .. } | E::Twice { .. } | E::Sizes { .. } => not_made(&error),
+            E::Trust(error) => return error.into(),
             error => damaged(&error),
         };
         let refused = failure.code == Code::BundleDamaged;
@@ -64,6 +66,44 @@ fn several(failed: Vec<bundle::Error>, more: bool) -> Failures {
         last.help.push("the rest was not tried: there may be more".to_owned());
     }
     Failures::new(failures)
+}
+
+impl From<TrustError> for Failures {
+    fn from(error: TrustError) -> Failures {
+        let (code, kind, help) = match error {
+            TrustError::File(error) => return error.into(),
+            TrustError::NoKey { .. } => {
+                let help = "name the public key, two lines as `minisign -G` writes them, or take the file away";
+                return Failure::caused(Code::TrustKey, Kind::Yours, &error).help(help).into();
+            }
+            TrustError::Unsigned { .. } => (Code::Untrusted, Kind::Yours, "have it made with `platctl bundle --sign`"),
+            TrustError::NoSignature { .. } => (Code::Untrusted, Kind::Permanent, "have it made and signed again"),
+            TrustError::Unknown { .. } => (
+                Code::Untrusted,
+                Kind::Yours,
+                "if you know whose key that is, get it from them and name it: --trust-key",
+            ),
+            TrustError::Altered { .. } => {
+                (Code::Untrusted, Kind::Permanent, "copy it again; if it stays so, somebody changed it: do not use it")
+            }
+        };
+        let failure = Failure::caused(code, kind, &error).help(help).help("nothing was changed");
+        Failures::from(failure).exit(super::exit::REFUSED)
+    }
+}
+
+impl From<SignError> for Failures {
+    fn from(error: SignError) -> Failures {
+        match error {
+            SignError::File(error) => error.into(),
+            SignError::NoKey { .. } => Failure::caused(Code::NotSigned, Kind::Yours, &error)
+                .help("name the secret key that `minisign -G` wrote")
+                .into(),
+            SignError::Password { .. } => Failure::caused(Code::NotSigned, Kind::Yours, &error)
+                .help("try again; PLATCTL_SIGN_PASSWORD, if it is set, is taken before the terminal is asked")
+                .into(),
+        }
+    }
 }
 
 fn damaged(error: &bundle::Error) -> Failure {
