@@ -1,6 +1,7 @@
 //! `platctl push`: a bundle's images into the site's registry.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::Context;
 use super::workspace::Workspace;
@@ -15,6 +16,9 @@ use crate::ui::{self, Progress, count};
 pub struct Args {
     /// The bundle
     file: PathBuf,
+    /// Show what the registry lacks, and send nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs the verb.
@@ -32,8 +36,35 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
             .into());
     }
     let images: Vec<&ImageInfo> = bundle.images().iter().collect();
+    if args.dry_run {
+        show(context, &workspace, &definition.environment, bundle, &images).await?;
+        return Ok(0);
+    }
     images_to_site(context, &workspace, &definition.environment, bundle, &images).await?;
     Ok(0)
+}
+
+/// What a push would do, a line each.
+async fn show(
+    context: &Context,
+    workspace: &Workspace,
+    environment: &Environment,
+    bundle: &Bundle,
+    images: &[&ImageInfo],
+) -> Result<(), Failures> {
+    let Some(declared) = &environment.registry else { return Ok(()) };
+    let client = workspace.site_client(context, environment)?;
+    let outlook = registry::outlook(bundle, images, &declared.site, &client).await?;
+    for (image, place) in &outlook.images_new {
+        context.ui.line(format!("Would push {image} to {place}"));
+    }
+    for (image, place) in &outlook.images_tagged {
+        context.ui.line(format!("Would tag {image} as {place}"));
+    }
+    let (new, all) = (outlook.images_new.len(), images.len());
+    let sizes = format!("{new} of {} would be new, {}", count(all, "image"), ui::bytes(outlook.bytes));
+    context.ui.say("Push", if new > 0 { sizes } else { format!("{} there already", count(all, "image")) });
+    Ok(())
 }
 
 /// Pushes images that the site's registry lacks, and says what was done.
@@ -49,8 +80,8 @@ pub async fn images_to_site(
 ) -> Result<(), Failures> {
     let Some(declared) = &environment.registry else { return Ok(()) };
     let client = workspace.site_client(context, environment)?;
-    let progress = context.ui.progress("Pushing", images.iter().map(|image| image.total()).sum());
-    let events = |event: Event| draw(&progress, &event);
+    let progress = OnceLock::new();
+    let events = |event: Event| draw(context, &progress, &event);
     let pushing = registry::push(bundle, images, &declared.site, &client, environment.concurrency.uploads, &events);
     let pushed = tokio::select! {
         pushed = pushing => pushed?,
@@ -59,21 +90,25 @@ pub async fn images_to_site(
             return Err(Failures::from(failure.help("run the same command again: what is in the registry stays")).exit(exit::INTERRUPTED));
         }
     };
-    progress.finish();
+    drop(progress);
     context.ui.say("Push", said(&pushed));
     Ok(())
 }
 
-fn draw(progress: &Progress, event: &Event) {
-    if let Event::Bytes { bytes, of } = event {
-        progress.advance(*bytes, of);
+fn draw(context: &Context, progress: &OnceLock<Progress>, event: &Event) {
+    match event {
+        Event::Planned { bytes, .. } if *bytes > 0 => _ = progress.set(context.ui.progress("Pushing", *bytes)),
+        Event::Bytes { bytes, of } => _ = progress.get().map(|progress| progress.advance(*bytes, of)),
+        Event::Moved { tag, from, to } => context.ui.warn(format!("{tag} was {from} and is now {to}")),
+        Event::Planned { .. } | Event::ImageDone { .. } => {}
     }
 }
 
 fn said(pushed: &Pushed) -> String {
-    let all = pushed.images_new + pushed.images_present;
-    match pushed.images_new {
-        0 => format!("{} there already", count(all, "image")),
-        new => format!("{new} of {} new, {}", count(all, "image"), ui::bytes(pushed.bytes_sent)),
+    let all = pushed.images_new + pushed.images_tagged + pushed.images_present;
+    match (pushed.images_new, pushed.images_tagged) {
+        (0, 0) => format!("{} there already", count(all, "image")),
+        (0, tagged) => format!("{} there already, {tagged} tagged anew", count(all, "image")),
+        (new, _) => format!("{new} of {} new, {}", count(all, "image"), ui::bytes(pushed.bytes_sent)),
     }
 }

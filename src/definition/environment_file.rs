@@ -10,11 +10,13 @@ use super::environment::{
 };
 use super::extra::extras;
 use super::release::dns_label;
-use crate::image::{Platform, Site};
+use crate::image::{Platform, Site, legal_path};
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 
 const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, downloads: 8, uploads: 8 };
 const DEFAULT_TIMEOUTS: Timeouts = Timeouts { release: Duration::from_secs(600), request: Duration::from_secs(60) };
+/// What is left for an image's own name is as much again.
+const LONGEST_PREFIX: usize = 100;
 /// The oldest helm that works: plugins as post-renderers, hooks through them, values on standard input beside them.
 const MIN_HELM: semver::Version = semver::Version::new(4, 2, 0);
 
@@ -120,7 +122,7 @@ fn registry(
             .problem("the registry's address is a host with a port, nothing else", span)
             .help("write host:port; a path belongs into `prefix`, plain HTTP into `plainHTTP: true`"));
     }
-    let prefix = fields.string("prefix")?.unwrap_or_default().to_owned();
+    let prefix = prefix(&mut fields)?;
     if let Some(node) = fields.get("mode").filter(|node| node.as_str() != Some("rewrite")) {
         return Err(fields.problem("the only mode of a registry so far is `rewrite`", node.span));
     }
@@ -137,6 +139,19 @@ fn registry(
     let pull_secret = pull_secret(&mut fields)?;
     fields.finish()?;
     Ok(Some(Registry { site: Site { address, prefix }, mode: RegistryMode::Rewrite, plain_http, ca, pull_secret }))
+}
+
+/// The path below which everything lies: with what comes below it, a name that registries take.
+fn prefix(fields: &mut Fields) -> Result<String, Problem> {
+    let Some(node) = fields.get("prefix") else { return Ok(String::new()) };
+    let prefix = fields.text(node, "prefix")?;
+    let inner = prefix.trim_matches('/');
+    if inner.is_empty() || legal_path(inner) && inner.len() <= LONGEST_PREFIX {
+        return Ok(prefix.to_owned());
+    }
+    let problem = format!("no registry takes `{prefix}` as the beginning of a repository's name");
+    let help = format!("write at most {LONGEST_PREFIX} of a-z, 0-9 and, between them, `.`, `_`, `-` and `/`");
+    Err(fields.problem(problem, node.span).help(help))
 }
 
 /// It becomes a Kubernetes Secret of the same name.

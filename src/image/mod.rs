@@ -6,5 +6,5 @@ mod reference;
 mod site;
 
 pub use platform::{InvalidPlatform, Platform};
-pub use reference::{InvalidReference, Reference};
+pub use reference::{InvalidReference, Reference, legal_path};
 pub use site::Site;

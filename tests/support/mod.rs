@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bundle_file;
+pub mod forged;
 pub mod keys;
 pub mod planted;
 pub mod program;
@@ -15,7 +16,7 @@ pub mod upstream;
 
 pub use bundle_file::BundleFile;
 pub use program::{Output, Platctl, Running};
-pub use site_registry::SiteRegistry;
+pub use site_registry::{Mishap, SiteRegistry};
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -190,6 +190,6 @@ fn next_page(link: &str) -> Option<String> {
     rest.contains("next").then(|| url.to_owned())
 }
 
-fn promised(headers: &HeaderMap) -> Option<Digest> {
+pub(super) fn promised(headers: &HeaderMap) -> Option<Digest> {
     headers.get(DIGEST)?.to_str().ok()?.parse().ok()
 }

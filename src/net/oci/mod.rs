@@ -7,6 +7,7 @@ mod login;
 mod manifest;
 mod referrers;
 mod repository;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod tokens;

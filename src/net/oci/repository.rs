@@ -93,11 +93,21 @@ pub(in crate::net) fn said(body: &[u8]) -> Option<String> {
     struct One {
         code: Option<String>,
         message: Option<String>,
+        /// Where some put what really happened.
+        detail: Option<serde_json::Value>,
     }
     let text = match serde_json::from_slice::<Errors>(body) {
         Ok(Errors { errors }) => {
             let first = errors.into_iter().next()?;
-            [first.code, first.message]
+            let detail = first.detail.and_then(|detail| match detail {
+                serde_json::Value::String(text) => Some(text),
+                // Words there are a cause; names and digests only repeat what was asked.
+                serde_json::Value::Object(map) => {
+                    map.values().filter_map(|value| value.as_str()).find(|text| text.contains(' ')).map(str::to_owned)
+                }
+                _ => None,
+            });
+            [first.code, first.message, detail]
                 .into_iter()
                 .flatten()
                 .filter(|part| !part.is_empty())
@@ -138,6 +148,10 @@ mod tests {
     fn what_servers_say_is_shortened_and_harmless() {
         let json = br#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
         assert_eq!(said(json), Some("DENIED: no".to_owned()));
+        let full = br#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":"write x: no space left"}]}"#;
+        assert_eq!(said(full), Some("UNKNOWN: unknown error: write x: no space left".to_owned()));
+        let inner = br#"{"errors":[{"code":"UNKNOWN","detail":{"driver":"fs","detail":"no space left"}}]}"#;
+        assert_eq!(said(inner), Some("UNKNOWN: no space left".to_owned()));
         assert_eq!(said(b"too\x1b[31m much\n"), Some("too [31m much".to_owned()));
         assert_eq!(said(b"<html>"), None);
         assert_eq!(said(&b"x".repeat(1000)).unwrap().len(), LONGEST_MESSAGE);

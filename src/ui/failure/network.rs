@@ -122,7 +122,11 @@ impl From<registry::Error> for Failures {
                     "the cluster was not touched; copy the bundle again and compare its sha256, or make it again";
                 return Failures::from(failure.help(help)).exit(super::exit::REFUSED);
             }
-            registry::Error::Vanished { .. } => return Failure::caused(Code::Push, Kind::Permanent, &error).into(),
+            registry::Error::Refused(all) => return refused(&error, all),
+            registry::Error::Vanished { .. } => {
+                let failure = Failure::caused(Code::Push, Kind::Permanent, &error);
+                return failure.help(push_help(registry::Refusal::Failed)).into();
+            }
             registry::Error::Registry { refusal, source, .. } => (*refusal, source),
         };
         let failure = Failure::new(Code::Push, kind(error.kind()), error.to_string()).detail(source.to_string());
@@ -130,17 +134,55 @@ impl From<registry::Error> for Failures {
     }
 }
 
+/// Repositories that take no images, each with the reason; what to do is said once for each reason.
+fn refused(error: &registry::Error, all: &[registry::Refused]) -> Failures {
+    let mut failure = Failure::new(Code::Push, kind(error.kind()), error.to_string());
+    for one in all {
+        let registry::Refused { repository, images, refusal, source } = one;
+        let more = if images.len() > 1 { format!(" and {} more", images.len() - 1) } else { String::new() };
+        failure = failure.detail(format!("{repository}: {refusal}, for {}{more}", images[0]));
+        if failure.word.is_empty() {
+            failure = failure.word(&source.to_string());
+        }
+        let help = push_help(*refusal);
+        if !failure.help.iter().any(|told| told == help) {
+            failure = failure.help(help);
+        }
+    }
+    Failures::from(failure.help("nothing was sent yet; run the same command again when that is done"))
+        .exit(super::exit::REFUSED)
+}
+
 /// What to do about a registry of the site that refuses images. No mirror ever stands in for it.
 fn push_help(refusal: registry::Refusal) -> &'static str {
     use registry::Refusal;
     match refusal {
         Refusal::Unreachable => "check `registry.address` in the environment, and that the registry runs",
+        Refusal::Silent => {
+            "look at the registry's own log; if it is only slow, raise `timeouts.request` in the environment"
+        }
+        Refusal::Busy => "lower `concurrency.uploads` in the environment, or raise the registry's limit",
         Refusal::Untrusted => "name the authority's certificate: `registry.ca` in the environment, or --ca-file FILE",
         Refusal::LogIn | Refusal::Forbidden => {
             "log in to that registry as somebody who may push: credentials are taken from docker's config.json"
         }
-        Refusal::NoProject => "make the project in the registry, or name another `registry.prefix` in the environment",
+        Refusal::NoProject => {
+            "make the repository in the registry, or what it lies in (Harbor: the project; Artifactory: the repository; ECR: \
+             each one by its whole name), or name another `registry.prefix` in the environment"
+        }
         Refusal::TooLarge => "raise the body size that the registry, or the proxy before it, takes",
+        Refusal::ReadOnly => {
+            "the registry's administrator has to end its maintenance; a cache (proxy) of another takes none"
+        }
+        Refusal::Full => {
+            "the registry's administrator has to make room, or raise the quota; run the same command again then: what is \
+             whole there is not sent again"
+        }
+        Refusal::TagFixed => {
+            "except what lies below `registry.prefix` from the rule that fixes tags: operators that know an image by its \
+             tag alone would otherwise run another one"
+        }
+        Refusal::LostUpload => "registries that share an address need common storage and one secret (`http.secret`)",
         Refusal::Failed => "look at the registry's own log; run the same command again when it is well",
     }
 }
