@@ -161,6 +161,10 @@ fn push_help(refusal: registry::Refusal) -> &'static str {
         Refusal::Silent => {
             "look at the registry's own log; if it is only slow, raise `timeouts.request` in the environment"
         }
+        Refusal::Broken => {
+            "run the same command again: what is whole is not sent again; if it always breaks at the same place, a proxy \
+             before the registry limits how large a request is, or how long it takes"
+        }
         Refusal::Busy => "lower `concurrency.uploads` in the environment, or raise the registry's limit",
         Refusal::Untrusted => "name the authority's certificate: `registry.ca` in the environment, or --ca-file FILE",
         Refusal::LogIn | Refusal::Forbidden => {
