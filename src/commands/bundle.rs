@@ -1,15 +1,17 @@
 //! `platctl bundle`: everything an environment needs, in one file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::workspace::Workspace;
 use super::{Context, installation, trust};
-use crate::bundle::{self, Contents, Event};
+use crate::bundle::{self, Contents, Event, NeededAt};
 use crate::definition::Definition;
 use crate::image::Platform;
 use crate::lock::LockedChart;
+use crate::resolve::{Need, Needs};
 use crate::supply::locked_chart;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, Progress, count};
@@ -41,8 +43,8 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     check_output(&args.output)?;
     let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
     installation::check_charts_are_locked(&workspace, &definition)?;
-    installation::check_closed_world(context, &workspace, &definition).await?;
-    let contents = contents(&workspace, &definition, executable).await?;
+    let needs = installation::check_closed_world(context, &workspace, &definition).await?;
+    let contents = contents(&workspace, &definition, executable, &needs).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 
     let downloads = definition.environment.concurrency.downloads;
@@ -95,11 +97,16 @@ fn interrupted(output: &Path) -> Failures {
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
 }
 
-async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathBuf) -> Result<Contents, Failures> {
+async fn contents(
+    workspace: &Workspace,
+    definition: &Definition,
+    platctl: PathBuf,
+    needs: &Needs,
+) -> Result<Contents, Failures> {
     let environment = &definition.environment;
     let supply = workspace.supply();
     let mut charts = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for release in &definition.releases {
         let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
         if seen.insert(locked.digest) {
@@ -140,8 +147,17 @@ async fn contents(workspace: &Workspace, definition: &Definition, platctl: PathB
         charts,
         tools,
         images: images.collect(),
-        places: bundle::Places::default(),
+        places: needs.iter().map(|(image, places)| (image.to_string(), needed_at(places))).collect(),
     })
+}
+
+/// The places that need an image, in a bundle's words.
+pub fn needed_at(places: &BTreeSet<Need>) -> Vec<NeededAt> {
+    let place = |need: &Need| {
+        let Need { release, object, path, confidence } = need.clone();
+        NeededAt { release, object, path, confidence: confidence.word().to_owned() }
+    };
+    places.iter().map(place).collect()
 }
 
 /// The configuration of a chart as an OCI artifact: its Chart.yaml as JSON, as helm pushes it.

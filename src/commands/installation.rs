@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
 use crate::render::{REWRITER_VERSION, Rendered, Renderer, Rewriting, Rule, Violation};
+use crate::resolve::{self, Needs};
 use crate::supply::locked_chart;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -197,7 +198,7 @@ fn rewriting(definition: &Definition, release: &Release, images: BTreeMap<String
     }
 }
 
-/// Refuses an environment whose releases would run something that is not locked.
+/// Refuses an environment whose releases would run something that is not locked; else where its images are needed.
 ///
 /// # Errors
 /// [`Failures`], one for each image.
@@ -205,17 +206,23 @@ pub async fn check_closed_world(
     context: &Context,
     workspace: &Workspace,
     definition: &Definition,
-) -> Result<(), Failures> {
+) -> Result<Needs, Failures> {
     let releases: Vec<&Release> = definition.releases.iter().collect();
     let capabilities = capabilities::of(&workspace.tree, &definition.environment)?;
     let kitchen = workspace.kitchen(context, definition, &workspace.lock).await?;
     let renderer = kitchen.renderer(definition, &capabilities);
     let checked = closed_world(&workspace.lock, definition, &renderer, &releases).await?;
     let violations: Vec<Violation> = checked.iter().flat_map(|checked| checked.violations.clone()).collect();
-    match never_locked(&workspace.lock, definition, &violations) {
-        Some(failure) => Err(failure.into()),
-        None => refused(checked).map(|_| ()),
+    if let Some(failure) = never_locked(&workspace.lock, definition, &violations) {
+        return Err(failure.into());
     }
+    let mut all = Needs::new();
+    for (release, rendered) in releases.into_iter().zip(refused(checked)?) {
+        for (image, places) in resolve::needs(definition, release, &rendered).0 {
+            all.entry(image).or_default().extend(places);
+        }
+    }
+    Ok(all)
 }
 
 /// Looks at the cluster once: the guards and helm's records, side by side.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::inspect::{Needed, images_text};
 use super::workspace::Workspace;
+use super::{API_VERSION, Context, Format, bundle};
 use crate::capabilities;
 use crate::definition::{ChartSource, Definition, LOCK_PATH};
+use crate::digest::Digest;
 use crate::files;
 use crate::image::{Platform, Reference};
-use crate::lock::{Lock, LockedChart};
-use crate::resolve::{self, Charts, Event, Events};
+use crate::lock::{Lock, LockedChart, LockedImage};
+use crate::resolve::{self, Charts, Event, Events, Need, Needs};
 use crate::ui::count;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 
@@ -20,6 +22,12 @@ pub struct Args {
     /// Fail if the lock would change, and change nothing
     #[arg(long)]
     check: bool,
+    /// List every image: its size, its digest, and each place that needs it
+    #[arg(long)]
+    images: bool,
+    /// Output format of --images
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", requires = "images")]
+    output: Format,
     /// Lay the charts out in a folder, as NAME-VERSION.tgz
     #[arg(long, value_name = "DIR")]
     vendor: Option<PathBuf>,
@@ -41,7 +49,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
             context.ui.detail("Rendered", format!("{place}: {}", count(images, "image")))
         }
     };
-    let lock = resolve(context, &workspace, &events).await?;
+    let (lock, needs) = resolve(context, &workspace, &events).await?;
     let path = folder.join(LOCK_PATH);
     let (old, new) = (workspace.tree.get(LOCK_PATH).unwrap_or_default(), lock.to_yaml());
     let changed = old != new.as_bytes();
@@ -50,6 +58,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     }
     if changed {
         files::write_atomic(&path, new.as_bytes())?;
+    }
+    if args.images {
+        context.ui.result(&listed(&lock, &needs, args.output))?;
     }
     if let Some(vendor) = &args.vendor {
         lay_out(&workspace, &lock, vendor).await?;
@@ -63,8 +74,38 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     Ok(0)
 }
 
-/// What the lock should say.
-async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -> Result<Lock, Failures> {
+/// The images with the places that need them, as `inspect` lists those of a bundle.
+fn listed(lock: &Lock, needs: &Needs, format: Format) -> String {
+    let locked = needs.iter().filter_map(|(image, places)| Some((image, lock.images.get(image)?, places)));
+    match format {
+        Format::Text => {
+            images_text(&locked.map(|(image, locked, places)| needed(image, locked, places)).collect::<Vec<_>>())
+        }
+        Format::Json => {
+            let images: Vec<_> = locked.map(|(image, locked, places)| json(image, locked, places)).collect();
+            format!("{:#}\n", serde_json::json!({"apiVersion": API_VERSION, "images": images}))
+        }
+    }
+}
+
+fn needed(image: &Reference, locked: &LockedImage, places: &BTreeSet<Need>) -> Needed {
+    let platforms: Vec<String> = locked.platforms.keys().map(ToString::to_string).collect();
+    let about = format!("{}  {}  {}", platforms.join(","), crate::ui::bytes(locked.size), locked.digest);
+    let places = bundle::needed_at(places);
+    Needed { lines: [image.to_string(), about], releases: Vec::new(), places }
+}
+
+fn json(image: &Reference, locked: &LockedImage, places: &BTreeSet<Need>) -> serde_json::Value {
+    let platforms: BTreeMap<String, &Digest> =
+        locked.platforms.iter().map(|(platform, digest)| (platform.to_string(), digest)).collect();
+    serde_json::json!({
+        "ref": image.to_string(), "digest": locked.digest, "size": locked.size, "platforms": platforms,
+        "releases": locked.from, "places": bundle::needed_at(places),
+    })
+}
+
+/// What the lock should say, and where the images of the environments that were rendered for it are needed.
+async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -> Result<(Lock, Needs), Failures> {
     let Workspace { tree, lock: old, store, upstream, .. } = workspace;
     let all = Definition::environments(tree);
     // The sops that puts secrets there has to be locked first.
@@ -80,20 +121,22 @@ async fn resolve(context: &Context, workspace: &Workspace, events: Events<'_>) -
     let mut lock = Lock { charts: charts(workspace, &definitions, events).await?, ..Lock::default() };
     lock.tools = resolve::lock_tools(old, &definitions, upstream, store, events).await?;
     let mut wanted: BTreeMap<Reference, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
+    let mut needs = Needs::new();
     for definition in &named {
         let capabilities = capabilities::of(tree, &definition.environment)?;
         let kitchen = workspace.kitchen(context, definition, &lock).await?;
         let renderer = kitchen.renderer(definition, &capabilities);
-        for (image, from) in resolve::wanted_images(&renderer, events).await? {
-            let entry = wanted.entry(image).or_default();
+        for (image, places) in resolve::wanted_images(&renderer, events).await? {
+            let entry = wanted.entry(image.clone()).or_default();
             entry.0.extend(definition.environment.platforms.iter().cloned());
-            entry.1.extend(from);
+            entry.1.extend(places.iter().map(|need| need.release.clone()));
+            needs.entry(image).or_default().extend(places);
         }
     }
     keep_others(old, &definitions, &named, &mut wanted);
     let at_once = definitions.first().map_or(8, |d| d.environment.concurrency.downloads);
     lock.images = resolve::lock_images(old, wanted, upstream, at_once, events).await?;
-    Ok(lock)
+    Ok((lock, needs))
 }
 
 /// Every chart any environment wants.

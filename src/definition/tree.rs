@@ -14,6 +14,9 @@ const MAX_FILE: u64 = 5 * 1024 * 1024;
 /// The most bytes of a whole definition.
 const MAX_TOTAL: u64 = 100 * 1024 * 1024;
 
+/// No system takes a longer name.
+const LONGEST_NAME: usize = 4096;
+
 /// Relative path to bytes, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree(BTreeMap<String, Vec<u8>>);
@@ -123,30 +126,41 @@ impl Tree {
     /// [`TreeError`] for an entry that no definition may hold.
     pub fn from_tar(bytes: &[u8]) -> Result<Tree, TreeError> {
         let broken = |e: std::io::Error| TreeError::Refused { path: "definition".to_owned(), reason: e.to_string() };
-        let mut tree = Tree::default();
+        let refused = |path: &str, reason: &str| {
+            Err(TreeError::Refused { path: path.escape_default().to_string(), reason: reason.to_owned() })
+        };
+        let (mut tree, mut long_name) = (Tree::default(), None);
         let mut archive = tar::Archive::new(bytes);
-        for entry in archive.entries().map_err(broken)? {
+        // Raw, because nothing but files and their long names is taken.
+        for entry in archive.entries().map_err(broken)?.raw(true) {
             let mut entry = entry.map_err(broken)?;
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let no_file = |reason: &str| TreeError::Refused {
-                path: path.escape_default().to_string(),
-                reason: reason.to_owned(),
+            let (mut bytes, size) = (Vec::new(), entry.size().min(MAX_FILE + 1));
+            entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
+            if bytes.len() as u64 != size {
+                return refused("definition", "it is cut short");
+            }
+            if entry.header().entry_type().is_gnu_longname() {
+                bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()).min(LONGEST_NAME));
+                long_name = Some(bytes);
+                continue;
+            }
+            let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+            let Ok(path) = String::from_utf8(name) else {
+                return refused(&String::from_utf8_lossy(&entry.path_bytes()), "its name is not UTF-8");
             };
             if !entry.header().entry_type().is_file() || !wanted(&path) || !clean(&path) {
-                return Err(no_file("no file of a definition"));
-            }
-            if std::str::from_utf8(&entry.path_bytes()).is_err() {
-                return Err(no_file("its name is not UTF-8"));
+                return refused(&path, "no file of a definition");
             }
             if tree.get(&path).is_some() {
-                return Err(no_file("it is there twice"));
+                return refused(&path, "it is there twice");
             }
-            let mut bytes = Vec::new();
-            entry.by_ref().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(broken)?;
             tree.insert_checked(path, bytes)?;
         }
         tree.check_total()?;
         tree.check_names()?;
+        if tree.folders("environments").is_empty() {
+            return refused("definition", "there is no environment in it");
+        }
         Ok(tree)
     }
 

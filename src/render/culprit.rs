@@ -2,7 +2,7 @@
 //! Nothing is guessed: where the words name no value, there is no culprit.
 
 use crate::definition::{ChartSource, Definition, Path, Release, Step, is_quantity};
-use crate::tools::{Complaint, complaints};
+use crate::tools::{Complaint, ImageGuard, complaints, image_guard};
 use crate::yaml::{Excerpt, Node, Value, nearest};
 
 /// A line of the definition that a tool's words are about.
@@ -18,6 +18,8 @@ pub struct Culprit {
 
 /// Where a value that an API server refuses stands more often than that, it is not known which one is meant.
 const MAX_ALIKE: usize = 3;
+/// Keys that charts put an image together of.
+const IMAGE_PARTS: [&str; 6] = ["imageRegistry", "registry", "repository", "image", "tag", "digest"];
 /// The most that are shown.
 const MAX_CULPRITS: usize = 12;
 
@@ -25,7 +27,8 @@ const MAX_CULPRITS: usize = 12;
 pub fn culprits(definition: &Definition, release: &Release, word: &str) -> Vec<Culprit> {
     let blame = Blame { definition, release };
     let mut found: Vec<Culprit> = Vec::new();
-    for culprit in complaints(word).iter().flat_map(|complaint| blame.complaint(complaint)) {
+    let guarded = image_guard(word).map(|guard| blame.makes(&guard)).unwrap_or_default();
+    for culprit in complaints(word).iter().flat_map(|complaint| blame.complaint(complaint)).chain(guarded) {
         if !found.iter().any(|other| other.at == culprit.at) {
             found.push(culprit);
         }
@@ -143,6 +146,17 @@ impl<'d> Blame<'d> {
         }
         let refused = format!("`{value}` is refused for {field}");
         leaves.iter().flat_map(|(path, _)| self.set(path, &refused)).collect()
+    }
+
+    /// Values that make an image into one that the chart does not know: a registry, a repository, a tag of its own.
+    fn makes(self, guard: &ImageGuard) -> Vec<Culprit> {
+        let part_of = |text: &str| !text.is_empty() && guard.images.iter().any(|image| image.contains(text));
+        let mut leaves = self.leaves();
+        leaves.retain(|(path, node)| {
+            let key = key_of(path).is_some_and(|key| IMAGE_PARTS.contains(&key));
+            key && text_of(node).is_some_and(|text| part_of(&text))
+        });
+        leaves.iter().flat_map(|(path, _)| self.set(path, "it makes an image that the chart does not know")).collect()
     }
 
     /// Texts where an amount belongs that are none.

@@ -4,22 +4,23 @@
 mod charts;
 mod error;
 mod images;
+mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::definition::{ChartSource, Definition, Release, Tree};
 use crate::files::Store;
-use crate::image::{Platform, Reference};
+use crate::image::Platform;
 use crate::lock::{Lock, LockedTool};
 use crate::net::Client;
-use crate::render::{self, Confidence, Found, Known, Rendered, Renderer};
 use crate::supply::{Supply, SupplyError};
 use crate::tools;
 
 pub use charts::Charts;
 pub use error::ResolveError;
 pub use images::lock_images;
+pub use needs::{Need, Needs, needs, wanted_images};
 
 /// Something was pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,65 +95,4 @@ pub async fn chart_files(
         }
     }
     Ok(files)
-}
-
-/// The images every release of a definition wants: what its objects show, and what is declared.
-///
-/// # Errors
-/// [`ResolveError`] with every image that can't be locked.
-pub async fn wanted_images(
-    renderer: &Renderer<'_>,
-    events: Events<'_>,
-) -> Result<BTreeMap<Reference, BTreeSet<String>>, ResolveError> {
-    let definition = renderer.definition;
-    let rendered = renderer.render(&definition.releases.iter().collect::<Vec<_>>()).await?;
-    let mut wanted: BTreeMap<Reference, BTreeSet<String>> = BTreeMap::new();
-    let mut refused = Vec::new();
-    for (release, rendered) in definition.releases.iter().zip(&rendered) {
-        let place = definition.place(release);
-        if let Some(computed) = render::without_place(&rendered.stream, &release.computed_images).first() {
-            return Err(ResolveError::NoPlace { declared_at: computed.declared_at.clone(), place: computed.place() });
-        }
-        let known = Known {
-            declared: &release.extra_images,
-            computed: &release.computed_images,
-            nodes: &definition.environment.nodes,
-        };
-        let found = images_of(release, rendered, known, &mut refused);
-        events(Event::Rendered { place: place.clone(), images: found.len() });
-        for image in found {
-            wanted.entry(image).or_default().insert(place.clone());
-        }
-    }
-    if refused.is_empty() { Ok(wanted) } else { Err(ResolveError::Images(refused)) }
-}
-
-fn images_of(
-    release: &Release,
-    rendered: &Rendered,
-    known: Known<'_>,
-    refused: &mut Vec<render::Violation>,
-) -> BTreeSet<Reference> {
-    let ignored = |image: &Reference| release.ignored_images.iter().any(|ignored| ignored.matches(image));
-    let mut images: BTreeSet<Reference> = release.extra_images.iter().cloned().collect();
-    for finding in render::discover(&rendered.stream, known) {
-        let left = release.ignored_images.iter().any(|ignored| ignored.means(finding.image(), &finding.text));
-        let why = match &finding.image {
-            Found::Invalid(_) | Found::Image(_) if left => continue,
-            _ if finding.confidence == Confidence::Probable => render::undecided(),
-            Found::Invalid(reason) => (render::Rule::NoReference, reason.clone()),
-            Found::Image(image) if image.floats() => render::floats(),
-            Found::Image(image) => {
-                images.insert(image.clone());
-                continue;
-            }
-            Found::Computed(computed) => {
-                images.extend(computed.iter().filter(|image| !ignored(image)).cloned());
-                continue;
-            }
-        };
-        refused.push(render::Violation::of(&rendered.stream, &finding, why).of_release(&release.name));
-    }
-    refused.extend(render::fetched(&rendered.stream, &release.exceptions).map(|v| v.of_release(&release.name)));
-    images
 }

@@ -38,6 +38,24 @@ pub enum Complaint {
     Quantity,
 }
 
+/// A chart's refusal to take images that it does not know; those made of Bitnami's have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageGuard {
+    /// The value that lets them pass when it is `true`.
+    pub switch: String,
+    /// The images that it does not know.
+    pub images: Vec<String>,
+}
+
+/// A chart's refusal of images, if that is what some words are.
+pub fn image_guard(word: &str) -> Option<ImageGuard> {
+    let (_, rest) = word.split_once("Unrecognized images:")?;
+    let (_, after) = rest.split_once("skip container image verification by setting the global parameter '")?;
+    let (switch, _) = after.split_once("' to true")?;
+    let images = rest.lines().skip(1).map_while(|line| line.trim_start().strip_prefix("- "));
+    Some(ImageGuard { switch: switch.to_owned(), images: images.map(|image| image.trim().to_owned()).collect() })
+}
+
 /// Everything that some words say of values, each once.
 pub fn complaints(word: &str) -> Vec<Complaint> {
     // What is logged is said once more at the end, without escapes.

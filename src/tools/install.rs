@@ -50,7 +50,7 @@ pub fn install(file: &Path, locked: &LockedTool, folder: &Path) -> Result<PathBu
     let source = File::open(file).map_err(FileError::at("read", file))?;
     let member = known.member(&locked.platform);
     let written = match &member {
-        None => write_executable(&beside, source).map(|()| true).map_err(FileError::at("install", &beside)),
+        None => write_executable(&beside, source).map(|_| true).map_err(FileError::at("install", &beside)),
         Some(member) => unpack(source, member, &beside).map_err(FileError::at("unpack", file)),
     };
     match written {
@@ -73,19 +73,25 @@ fn unpack(source: File, member: &str, to: &Path) -> io::Result<bool> {
     for entry in archive.entries()?.raw(true) {
         let entry = entry?;
         if entry.path_bytes().as_ref() == member.as_bytes() && entry.header().entry_type().is_file() {
-            write_executable(to, entry)?;
-            return Ok(true);
+            let size = entry.size();
+            // A reader of an archive that is cut short ends as if all was well.
+            return match write_executable(to, entry)? {
+                written if written == size => Ok(true),
+                written => Err(io::Error::other(format!("`{member}` has {written} of its {size} bytes"))),
+            };
         }
     }
     Ok(false)
 }
 
-fn write_executable(path: &Path, source: impl Read) -> io::Result<()> {
+fn write_executable(path: &Path, source: impl Read) -> io::Result<u64> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(path)?;
-    if io::copy(&mut source.take(MAX_EXECUTABLE + 1), &mut file)? > MAX_EXECUTABLE {
+    let written = io::copy(&mut source.take(MAX_EXECUTABLE + 1), &mut file)?;
+    if written > MAX_EXECUTABLE {
         return Err(io::Error::other(format!("it is larger than {MAX_EXECUTABLE} bytes")));
     }
-    file.sync_all()
+    file.sync_all()?;
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -131,6 +137,16 @@ mod tests {
         fs::write(&file, packed("linux-arm64/helm")).unwrap();
         let error = install(&file, &locked("helm"), dir.path()).unwrap_err();
         assert_eq!(error.to_string(), "https://example.org/x: there is no `linux-amd64/helm` in it");
+        let left =
+            || fs::read_dir(dir.path()).unwrap().filter_map(|e| fs::read_dir(e.unwrap().path()).ok()).flatten().count();
+        let mut cut = Vec::new();
+        io::copy(&mut flate2::read::GzDecoder::new(packed("linux-amd64/helm").as_slice()), &mut cut).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut gz, &cut[..514]).unwrap();
+        fs::write(&file, gz.finish().unwrap()).unwrap();
+        let error = install(&file, &locked("helm"), dir.path()).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert_eq!((cause.as_str(), left()), ("`linux-amd64/helm` has 2 of its 4 bytes", 0));
         fs::write(&file, "not gzip").unwrap();
         assert!(install(&file, &locked("helm"), dir.path()).is_err());
     }

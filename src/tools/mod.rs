@@ -12,7 +12,7 @@ mod process;
 mod sops;
 
 pub use catalog::{Tool, tool};
-pub use complaint::{Complaint, complaints};
+pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
 pub use install::{InstallError, install};
 pub use kubectl::{Cluster, Kubectl};

@@ -43,6 +43,22 @@ fn a_first_lock() {
     assert!(shop.changing_calls().is_empty());
 }
 
+/// The same places that the bundle's own list has.
+#[test]
+fn every_image_is_listed_with_its_places() {
+    let shop = Shop::new();
+    let listed = shop.run(&["lock", "-e", "prod", "--images", "-q"]).ok();
+    assert_screen!(shop.path(), "images", listed.screen());
+    let json = shop.run(&["lock", "-e", "prod", "--images", "-o", "json", "-q"]).ok().stdout;
+    shop.bundle("platform.tar").ok();
+    let inspected = shop.run(&["inspect", "../platform.tar", "--images", "-o", "json"]).ok().stdout;
+    let images = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["images"].take();
+    let places = |image: &serde_json::Value| (image["ref"].clone(), image["size"].clone(), image["places"].clone());
+    let of = |images: serde_json::Value| images.as_array().unwrap().iter().map(places).collect::<Vec<_>>();
+    assert_eq!(of(images(&json)), of(images(&inspected)));
+    assert_eq!(images(&json).as_array().unwrap().len(), 6);
+}
+
 #[test]
 fn a_second_lock_changes_nothing() {
     let shop = Shop::locked();
@@ -212,7 +228,38 @@ fn images_that_can_not_be_pinned() {
         let word = "Error: execution error at (store/templates/a.yaml:3:4): a password is required\n";
         put(&shop.fake("fail/template-store"), word);
     });
+    failure("render_guarded", 1, |shop| {
+        let word = "Error: execution error at (store/templates/NOTES.txt:123:4): \n\nUnrecognized images:\n  - r.example/shop/store:1\n\n\
+            If you are sure you want to proceed with non-standard containers, you can skip container image verification by \
+            setting the global parameter 'global.security.allowInsecureImages' to true.\n";
+        put(&shop.fake("fail/template-store"), word);
+    });
     failure("render_no_object", 1, |shop| put(&shop.fake("render/store.yaml"), "---\njust text\n"));
+}
+
+/// What is only probable is asked, and nothing is locked until somebody answers; either answer will do.
+#[test]
+fn what_may_be_an_image_is_a_question() {
+    const FETCHED: &str = "registry.example.org/shop/store:2";
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: data}}\nspec:\n  containers:\n  - {{name: c, image: \"registry.example.org/shop/store:1.0\", args: [--fetch={FETCHED}]}}\n"
+    );
+    let shop = failure("image_undecided", 1, |shop| put(&shop.fake("render/store.yaml"), pod));
+    for (answer, locked) in [
+        (format!("  ignore: [{{ref: \"{FETCHED}\", reason: \"never pulled\"}}]\n"), false),
+        (format!("  extra: [\"{FETCHED}\"]\n"), true),
+    ] {
+        shop.edit(
+            "templates/base/store/release.yaml",
+            "namespace: data\n",
+            &format!("namespace: data\nimages:\n{answer}"),
+        );
+        shop.run(&["lock"]).ok();
+        assert_eq!(shop.lock_text().contains(FETCHED), locked);
+        let shown = shop.run(&["template", "-e", "prod"]).ok().stdout;
+        assert_eq!(shown.contains(&format!("--fetch={FETCHED}")), !locked, "{shown}");
+        shop.edit("templates/base/store/release.yaml", &format!("images:\n{answer}"), "");
+    }
 }
 
 #[test]

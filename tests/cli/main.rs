@@ -14,6 +14,7 @@ mod bundle_file;
 mod capabilities;
 mod definition;
 mod doctor;
+mod hostile;
 mod inspect;
 mod lint;
 mod lock;

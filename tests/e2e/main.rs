@@ -2,6 +2,7 @@
 //! rig serves all tests of a run; each has namespaces and a platform of its own.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,6 +14,7 @@ mod oci;
 mod planted;
 mod platform;
 mod pushing;
+mod reading;
 mod rig;
 mod secrets;
 mod shipped;

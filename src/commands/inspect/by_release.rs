@@ -20,10 +20,13 @@ pub(super) struct Needs {
 }
 
 /// An image with who needs it.
-pub(super) struct Needed {
-    lines: [String; 2],
-    releases: Vec<String>,
-    places: Vec<NeededAt>,
+pub struct Needed {
+    /// Its reference, and what it is.
+    pub lines: [String; 2],
+    /// Releases that need it, told after the places of others.
+    pub releases: Vec<String>,
+    /// Where.
+    pub places: Vec<NeededAt>,
 }
 
 /// A release with what it takes.
@@ -104,7 +107,7 @@ fn split(mut all: Vec<(ByRelease, BTreeMap<Digest, u64>)>) -> Vec<ByRelease> {
 }
 
 /// A block for each image: what it is, then a line for each place.
-pub(super) fn images_text(images: &[Needed]) -> String {
+pub fn images_text(images: &[Needed]) -> String {
     images.iter().map(|image| format!("{}\n  {}\n{}", image.lines[0], image.lines[1], places_text(image))).collect()
 }
 

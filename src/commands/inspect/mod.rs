@@ -14,6 +14,8 @@ use crate::bundle::{Bundle, Damage, Event, Verified};
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, count};
 
+pub use by_release::{Needed, images_text};
+
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -21,6 +21,7 @@ pullPolicy: Always
 sizes: [99999, 1, 1, 1, 1]
 title: \"{{ values.a ~ values.b ~ values.c ~ values.d }}\"
 probe: null
+db: {image: {registry: r.example:5000, repository: org/db, tag: v1}, metrics: {registry: other.example}}
 ";
 
 const ENVIRONMENT: &str = "replicas: many
@@ -165,5 +166,15 @@ fn what_an_api_server_refuses() {
         "`resources.requests.memory` comes from `values.resources.requests.memory` @ prod/values.yaml:2:32 10Gib",
     ];
     let word = "Error: UPGRADE FAILED: unable to convert unstructured object to /v1, Kind=PersistentVolumeClaim: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n";
+    assert_eq!(blamed(WEB, word), expected);
+}
+
+#[test]
+fn what_a_chart_that_guards_its_images_does_not_know() {
+    let word = "Error: x\nUnrecognized images:\n  - r.example:5000/org/db:9\n\nyou can skip container image verification by setting the global parameter 'global.security.allowInsecureImages' to true.\n";
+    let expected = [
+        "`db.image.registry`: it makes an image that the chart does not know; it is set here @ values.yaml:19:24 r.example:5000",
+        "`db.image.repository`: it makes an image that the chart does not know; it is set here @ values.yaml:19:52 org/db",
+    ];
     assert_eq!(blamed(WEB, word), expected);
 }

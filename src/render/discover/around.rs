@@ -70,10 +70,20 @@ pub(super) fn in_pod_spec(path: &Path) -> bool {
 
 /// Values of a Secret's `data`, and a ConfigMap's `binaryData`.
 pub(super) fn holds_base64(document: &Document, path: &Path) -> bool {
+    data_key(path).is_some_and(|(data, _)| data == "data" && document.secret || data == "binaryData")
+}
+
+/// What Knative's ConfigMaps, and those made like them, explain themselves by; nobody reads it but people.
+pub(super) fn is_example(document: &Document, path: &Path) -> bool {
+    !document.free && data_key(path).is_some_and(|(data, key)| data == "data" && key == "_example")
+}
+
+/// The two keys that an entry of an object's data stands at.
+fn data_key(path: &Path) -> Option<(&str, &str)> {
     let from = path.0.iter().rposition(|step| matches!(step, Step::Text(_))).map_or(0, |i| i + 1);
     match &path.0[from..] {
-        [Step::Key(data), Step::Key(_)] => data == "data" && document.secret || data == "binaryData",
-        _ => false,
+        [Step::Key(data), Step::Key(key)] => Some((data, key)),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::around::{Around, Document, holds_base64, in_pod_spec, key_of, switched_off};
+use super::around::{Around, Document, holds_base64, in_pod_spec, is_example, key_of, switched_off};
 use super::candidate::{Candidate, Level};
 use super::named::{Look, named};
 use super::parts::{self, Parts, parts};
@@ -12,7 +12,7 @@ use super::words::{is_joined, is_name, is_pattern, mentions_images, words};
 use super::{Found, Place};
 use crate::image::Reference;
 use crate::object::{Encoding, Object, Path, Step, Text, decoded, descend};
-use crate::yaml::{Author, Node, Sources, Value, parse};
+use crate::yaml::{Author, Map, Node, Sources, Value, parse};
 
 /// The most texts that are read inside each other.
 const MAX_DEPTH: usize = 4;
@@ -68,6 +68,7 @@ impl Finder<'_> {
         match &node.value {
             Value::Map(map) => {
                 below.above = path.key().map_or(Telling::Nothing, telling);
+                self.keys(path, map, around);
                 if around.document.free {
                     below.off |= switched_off(map);
                     let raw = |node: &Node| self.written(around.document, node).to_owned();
@@ -84,6 +85,18 @@ impl Finder<'_> {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// Keys that are images: only those that are known, since keys are names of anything.
+    fn keys(&mut self, path: &Path, map: &Map, around: &Around<'_>) {
+        for entry in map.0.iter().filter(|entry| entry.key.contains([':', '@'])) {
+            let Some((image, _)) = named(&entry.key).filter(|(_, look)| *look != Look::Untagged) else { continue };
+            let node = Node::new(Value::Null, entry.key_span);
+            let text = self.text(around.document, &node, Encoding::Plain, &entry.key);
+            let place = Place::Scalar { range: 0..entry.key.len(), text };
+            let (image, text, level) = (Found::Image(image), entry.key.clone(), Level::Known);
+            self.found.push(Candidate { path: path.child(&entry.key), text, image, place, level });
         }
     }
 
@@ -136,7 +149,7 @@ impl Finder<'_> {
             encoding: Encoding::Plain,
             value: text,
             telling: key_of(path, around),
-            off: around.off,
+            off: around.off || is_example(document, path),
             remark: matches!(path.0.as_slice(), [.., Step::Key(above), Step::Key(_)] if above == "annotations"),
             secret: document.secret,
         };

@@ -153,10 +153,10 @@ fn texts_change_in_their_places_alone() {
 
 #[test]
 fn a_locked_image_never_stays_where_it_stood() {
-    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: a:1\n    env: [{name: VALIDATOR, value: a:1}, {name: B, value: \"q.io/b:1\"}]\n";
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - image: a:1\n    env: [{name: VALIDATOR, value: a:1}, {name: B, value: \"q.io/b:1\"}]\n    q.io/b:1: {\"a:1\": key}\n    text: |\n      {\"image\": \"a:1\", \"q.io/b:1\": 1}\n";
     let out = rewritten(text, &["a:1", "q.io/b:1"]);
-    assert_eq!(out.matches("r:5000/m/docker.io/library/a@").count(), 2);
-    assert_eq!(out.matches("r:5000/m/q.io/b@").count(), 1);
+    assert_eq!(out.matches("r:5000/m/docker.io/library/a@").count(), 4);
+    assert_eq!(out.matches("r:5000/m/q.io/b@").count(), 3);
 }
 
 #[test]

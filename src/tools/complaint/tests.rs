@@ -143,3 +143,26 @@ fn api_servers() {
     }
     assert_eq!(complaints("Error: context deadline exceeded\n"), []);
 }
+
+#[test]
+fn a_chart_that_guards_its_images() {
+    let word = "Error: execution error at (mlflow/charts/postgresql/templates/NOTES.txt:123:4): 
+
+\u{26a0} ERROR: Original containers have been substituted for unrecognized ones. Deploying this chart with non-standard containers is likely to cause degraded security and performance, broken chart features, and missing environment variables.
+
+Unrecognized images:
+  - r.example:5000/bitnami/postgresql:17.6.0-debian-12-r4
+  - r.example:5000/bitnami/os-shell:12-debian-12-r51
+
+If you are sure you want to proceed with non-standard containers, you can skip container image verification by setting the global parameter 'global.security.allowInsecureImages' to true.
+Further information can be obtained at https://github.com/bitnami/charts/issues/30850
+
+Use --debug flag to render out invalid YAML
+";
+    let guard = image_guard(word).unwrap();
+    assert_eq!(guard.switch, "global.security.allowInsecureImages");
+    let images =
+        ["r.example:5000/bitnami/postgresql:17.6.0-debian-12-r4", "r.example:5000/bitnami/os-shell:12-debian-12-r51"];
+    assert_eq!(guard.images, images);
+    assert_eq!(image_guard("Unrecognized images:\n  - a:1\n"), None);
+}

@@ -1,7 +1,7 @@
 //! Errors of tools and of the cluster. What helm and kubectl say is sorted by their own words, because they exit with
 //! 1 for everything.
 
-use super::definition::closed_world;
+use super::definition::{closed_world, guarded};
 use super::{Code, Failure, Failures, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, ReleaseError};
@@ -190,7 +190,8 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
         Cause::Helm(source) => {
             let release = definition.releases.iter().find(|release| release.name == error.release);
             let culprits = release.map(|release| culprits(definition, release, source.stderr())).unwrap_or_default();
-            let mut failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
+            let failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
+            let mut failure = guarded(failure, &error.release, source.stderr());
             if !culprits.is_empty() {
                 failure.kind = Kind::Yours;
             }

@@ -10,6 +10,7 @@ use crate::net::InvalidMirror;
 use crate::plan::InvalidSelector;
 use crate::render::{RenderError, Rule, Violation};
 use crate::secrets::NotRevealed;
+use crate::tools::image_guard;
 
 impl From<Invalid> for Failures {
     fn from(invalid: Invalid) -> Failures {
@@ -81,12 +82,26 @@ impl From<RenderError> for Failures {
                 let failure = Failure::new(Code::Render, Kind::Yours, error.to_string());
                 let mut failure = failure.word(source.stderr()).culprits(culprits);
                 failure.ran = Some(source.to_string());
-                failure.help(format!("look at the values.yaml of {release} and at what the chart says of them")).into()
+                guarded(failure, release, source.stderr())
+                    .help(format!("look at the values.yaml of {release} and at what the chart says of them"))
+                    .into()
             }
             RenderError::Lost { uses, .. } => Failures::new(uses.iter().map(|used| lost(&error, used)).collect()),
             RenderError::Object { .. } => Failure::caused(Code::Render, Kind::Permanent, &error).into(),
         }
     }
+}
+
+/// The value that a chart needs which takes no image but those it knows.
+pub(super) fn guarded(failure: Failure, release: &str, word: &str) -> Failure {
+    let Some(guard) = image_guard(word) else { return failure };
+    let keys: Vec<&str> = guard.switch.split('.').collect();
+    let value = keys.iter().rev().fold("true".to_owned(), |value, key| format!("{{{key}: {value}}}"));
+    failure.help(format!(
+        "the chart guards the names of its images: write `{}` into the values.yaml of {release}, or take the names away \
+         again: platctl rewrites images for the site without them",
+        &value[1..value.len() - 1]
+    ))
 }
 
 /// A secret that a chart ignored or changed.
