@@ -128,7 +128,7 @@ impl Reply {
     /// A failure in the words of a registry, or of a web server.
     pub fn failure(asked: &Asked, status: StatusCode, code: &str, message: &str) -> Reply {
         let mut reply = if asked.is_registry() {
-            Reply::json(&json!({"errors": [{"code": code, "message": message, "detail": asked.path}]}))
+            Reply::json(&json!({"errors": [{"code": code, "message": message}]}))
         } else {
             Reply::bytes("text/plain", format!("{status}: {message}\n").into())
         };
