@@ -61,7 +61,7 @@ impl Digest {
 }
 
 /// Hashes bytes as they pass.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hasher(sha2::Sha256);
 
 impl Hasher {

@@ -13,6 +13,10 @@ pub struct Surroundings {
     pub cache: PathBuf,
     /// Docker's `config.json` with credentials for registries.
     pub docker_config: Option<PathBuf>,
+    /// helm's `registry/config.json` with credentials for registries.
+    pub helm_registry_config: Option<PathBuf>,
+    /// helm's `repositories.yaml` with credentials for chart repositories.
+    pub helm_repositories: Option<PathBuf>,
     /// Addresses that stand in for others: `PLATCTL_MIRROR`, separated by commas.
     pub mirrors: Vec<String>,
     /// The bundle to work from: `PLATCTL_BUNDLE`.
@@ -67,6 +71,8 @@ impl Surroundings {
             .unwrap_or_else(|| home.join(".cache/platctl"));
         let docker = path("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json");
         let config = path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+        let helm = path("HELM_CONFIG_HOME").unwrap_or_else(|| config.join("helm"));
+        let helms = |name: &str, usual: &str| Some(path(name).unwrap_or_else(|| helm.join(usual)));
         let list = |name: &str| get(name).map(|list| list.to_string_lossy().into_owned()).unwrap_or_default();
         let (mirrors, trust_keys) = (list("PLATCTL_MIRROR"), list("PLATCTL_TRUST_KEY"));
         let parts = |list: &str| -> Vec<String> {
@@ -78,6 +84,8 @@ impl Surroundings {
         Surroundings {
             cache,
             docker_config: docker.is_file().then_some(docker),
+            helm_registry_config: helms("HELM_REGISTRY_CONFIG", "registry/config.json"),
+            helm_repositories: helms("HELM_REPOSITORY_CONFIG", "repositories.yaml"),
             mirrors: parts(&mirrors),
             trust_keys: parts(&trust_keys).into_iter().map(PathBuf::from).collect(),
             trust_folders: vec![PathBuf::from(TRUST_OF_THE_MACHINE), config.join("platctl/trust.d")],

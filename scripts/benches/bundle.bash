@@ -75,6 +75,44 @@ print(len(blobs), sum(size for _, size in blobs.values()))
 ' "http://127.0.0.1:$port" "$@"
 }
 
+# peers REGISTRY NAME…: others that are at hand do the same once, for comparison: registry to one file.
+peers() {
+  local registry=${1#http://} name file=$work/peer
+  shift
+  local references=("${@/#/$registry/}")
+  mkdir -p "$file"
+  if command -v crane >/dev/null; then
+    # shellcheck disable=SC2016 # The inner shell's own variables.
+    peer crane "pull into one layout, tar" bash -c 'out=$1; shift; crane pull --format=oci "$@" "$out/layout" && tar -cf "$out/all.tar" -C "$out/layout" .' \
+      crane "$file" "${references[@]}"
+  fi
+  if command -v hauler >/dev/null; then
+    # shellcheck disable=SC2016
+    peer hauler "store add, one after the other, and store save" bash -c 'out=$1; shift; for one; do hauler store add image "$one" --store "$out/store" || exit; done; hauler store save --store "$out/store" --filename "$out/haul.tar.zst"' \
+      hauler "$file" "${references[@]}"
+  fi
+  if command -v zarf >/dev/null; then
+    {
+      printf 'kind: ZarfPackageConfig\nmetadata: {name: bench, architecture: %s}\ncomponents:\n- name: images\n  required: true\n  images:\n' "${PLATFORM#*/}"
+      for name in "${references[@]}"; do echo "  - $name"; done
+    } >"$file/zarf.yaml"
+    peer zarf "package create" zarf package create "$file" --output "$file" --confirm --skip-sbom --plain-http --no-progress
+  fi
+  rm -rf "$file"
+}
+
+# peer NAME HOW COMMAND…
+peer() {
+  local name=$1 how=$2
+  shift 2
+  if measure "peer-$name" "$@"; then
+    notes+=("  $name ($how): $(median "peer-$name") s, peak $(peak "peer-$name")")
+  else
+    notes+=("  $name ($how): failed: $(tail -n1 "$work/log")")
+  fi
+  rm -rf "${work:?}/peer/"*
+}
+
 bench_bundle() {
   local folder=$work/images i round names=() bytes download write longer measured
   mkdir -p "$work/images-upstream"
@@ -103,11 +141,12 @@ bench_bundle() {
     [[ $(stat -c %s "$work/platform.tar") == "$bytes" ]] || die "the bundle has another size than the first one"
     rm "$work/platform.tar"
   done
+  peers "$registry" "${names[@]}"
   download=$(median download) write=$(median write) measured=$(median bundle)
   longer=$(awk -v a="$download" -v b="$write" 'BEGIN { print (a > b) ? a : b }')
   row "bundle, $(awk -v b="$bytes" 'BEGIN { printf "%.2f GB", b / 1e9 }'), $IMAGES images, $((IMAGES * ${#LAYERS[@]} + 2)) layers" \
-    "$measured" "$longer" "$(awk -v f="$longer" 'BEGIN { print 1.5 * f }')"
+    "$measured" "$longer" "$(awk -v f="$longer" 'BEGIN { print 1.3 * f }')"
   notes+=("bundle: median of $BUNDLE_ROUNDS, $(spread bundle), peak $(peak bundle)")
-  notes+=("  floors: download and hash, 8 at once: $(spread download); write and sync: $(spread write); target: 1.5 × the longer")
+  notes+=("  floors: download and hash, 8 at once: $(spread download); write and sync: $(spread write); target: 1.3 × the longer")
   notes+=("push of the same bundle into the empty registry: $(median push) s, peak $(peak push)")
 }

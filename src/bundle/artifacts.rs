@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::assemble::{Binary, Blobs, Source};
 use super::gather::{json, no_twins};
-use super::{Chart, Contents, Error, Tool, places};
+use super::{Chart, Contents, Error, Extra, Tool, places};
 use crate::files::FileError;
 use crate::layout::{Descriptor, Manifest, annotation, media};
 
@@ -72,6 +72,15 @@ fn tool(tool: &Tool, blobs: &mut Blobs) -> Result<Descriptor, Error> {
     let made = made.annotated(annotation::KIND, "tool").annotated(annotation::NAME, &tool.name);
     let made = made.annotated(annotation::VERSION, &tool.version);
     Ok(made.annotated(annotation::PLATFORM, tool.platform.to_string()))
+}
+
+/// Adds an extra file of a known size; the descriptor for the index.
+pub(super) fn add_extra(extra: &Extra, size: u64, blobs: &mut Blobs) -> Result<Descriptor, Error> {
+    let who = format!("extra {}", extra.name);
+    let file = Descriptor::new(media::EXTRA_FILE, extra.digest, size).annotated(annotation::TITLE, &extra.name);
+    blobs.large(&file, Source::Web(extra.url.clone()), &who)?;
+    let made = typed(blobs, &who, media::EXTRA, file)?;
+    Ok(made.annotated(annotation::KIND, "extra").annotated(annotation::NAME, &extra.name))
 }
 
 /// An artifact of a type of our own, with the empty configuration.

@@ -69,6 +69,8 @@ pub(super) enum Source {
     File(PathBuf),
     /// Host and path of a repository.
     Repository(String, String),
+    /// An address of the web.
+    Web(String),
 }
 
 /// The blobs of a layout while they are collected: each once.

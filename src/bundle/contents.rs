@@ -26,6 +26,19 @@ pub struct Contents {
     pub images: Vec<Image>,
     /// Where they stand, by reference.
     pub places: Places,
+    /// Extra files.
+    pub extras: Vec<Extra>,
+}
+
+/// A file of the web.
+#[derive(Debug, Clone)]
+pub struct Extra {
+    /// Its name at the site.
+    pub name: String,
+    /// Where it is fetched.
+    pub url: String,
+    /// What it must be.
+    pub digest: Digest,
 }
 
 /// A chart package that lies on the disk.

@@ -16,13 +16,21 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// The network failed.
-    #[error("cannot fetch what {what} needs")]
+    #[error("cannot fetch {}", wanted(what))]
     Fetch {
-        /// The image, or the images, that need it.
+        /// The image, or the images, that need it; or an extra file.
         what: String,
         /// The failure.
         #[source]
         source: net::Error,
+    },
+    /// Several images failed.
+    #[error("{} images can't be bundled", failed.len())]
+    Several {
+        /// One error for each.
+        failed: Vec<Error>,
+        /// Whether the rest was not tried.
+        more: bool,
     },
     /// An image that no bundle can carry.
     #[error("{image}: {problem}")]
@@ -154,13 +162,27 @@ pub enum Error {
     Damaged(Damage),
 }
 
+/// An extra file is wanted itself, an image for what it needs. No image has a space in its name.
+fn wanted(what: &str) -> String {
+    if what.starts_with("extra ") { what.to_owned() } else { format!("what {what} needs") }
+}
+
 impl Error {
     /// Who can do something about it.
     pub fn kind(&self) -> Kind {
         match self {
             Error::Fetch { source, .. } => source.kind(),
+            Error::Several { failed, .. } => failed.first().map_or(Kind::Permanent, Error::kind),
             Error::NoSpace { .. } | Error::Busy { .. } | Error::Twice { .. } | Error::Unsupported { .. } => Kind::Yours,
             _ => Kind::Permanent,
+        }
+    }
+
+    /// The image, or the images, that failed alone: others may well come.
+    pub(super) fn image(&self) -> Option<&str> {
+        match self {
+            Error::Fetch { what: image, .. } | Error::Unsupported { image, .. } => Some(image),
+            _ => None,
         }
     }
 

@@ -104,6 +104,7 @@ fn contents(dir: &TempDir, images: Vec<Image>) -> Contents {
         charts: vec![chart],
         tools: vec![tool],
         images,
+        extras: Vec::new(),
         places: Places::default(),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 
 use super::assemble::{Binary, Blobs, Layout, Source, Totals};
-use super::{Contents, Error, Event, Image, ImageInfo, ManifestInfo, artifacts};
+use super::several::every;
+use super::{Contents, Error, Event, Extra, Image, ImageInfo, ManifestInfo, artifacts};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::image::Platform;
@@ -41,17 +42,24 @@ pub async fn gather(
     no_twins(images.iter().map(|image| image.reference.to_string()))?;
     let (total, mut done) = (images.len(), 0);
     let all = stream::iter(&images).map(|image| fetch(client, image)).buffered(concurrency.max(1));
-    let fetched: Vec<Vec<Fetched>> = all
-        .inspect_ok(|(reference, _)| {
-            done += 1;
-            events(Event::Gathered { done, total, reference: reference.clone() });
-        })
-        .map_ok(|(_, fetched)| fetched)
-        .try_collect()
-        .await?;
+    let all = all.map(|fetched| {
+        let (reference, fetched) = fetched?;
+        done += 1;
+        events(Event::Gathered { done, total, reference });
+        Ok(fetched)
+    });
+    let fetched: Vec<Vec<Fetched>> = every(all).await?;
+    let mut extras: Vec<&Extra> = contents.extras.iter().collect();
+    extras.sort_by(|a, b| a.name.cmp(&b.name));
+    no_twins(extras.iter().map(|extra| format!("extra {}", extra.name)))?;
+    let sizes = stream::iter(&extras).map(|extra| size_of(client, extra)).buffered(concurrency.max(1));
+    let sizes: Vec<u64> = every(sizes).await?;
     let mut blobs = Blobs::default();
     let platctl = binary(&contents.platctl)?;
     let mut top = artifacts::add(&contents, &platctl, &mut blobs)?;
+    for (extra, size) in extras.into_iter().zip(sizes) {
+        top.push(artifacts::add_extra(extra, size, &mut blobs)?);
+    }
     let mut infos = Vec::new();
     for (image, fetched) in images.iter().zip(fetched) {
         let (listed, info) = add_image(image, fetched, &mut blobs)?;
@@ -59,6 +67,17 @@ pub async fn gather(
         infos.push(info);
     }
     blobs.lay_out(top, &platctl, Totals::of(contents.charts.len(), &infos))
+}
+
+async fn size_of(client: &Client, extra: &Extra) -> Result<u64, Error> {
+    let what = format!("extra {}", extra.name);
+    match client.size(&extra.url).await {
+        Ok(Some(size)) => Ok(size),
+        Ok(None) => {
+            Err(Error::Unsupported { image: what, problem: "its server does not say how long it is".to_owned() })
+        }
+        Err(source) => Err(Error::Fetch { what, source }),
+    }
 }
 
 async fn fetch(client: &Client, image: &Image) -> Result<(String, Vec<Fetched>), Error> {

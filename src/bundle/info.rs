@@ -36,6 +36,17 @@ pub struct ToolInfo {
     pub manifest: Descriptor,
 }
 
+/// An extra file in a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraInfo {
+    /// Its name at the site.
+    pub name: String,
+    /// The file; its digest is the environment's.
+    pub file: Descriptor,
+    /// The artifact's manifest.
+    pub manifest: Descriptor,
+}
+
 /// One platform's manifest of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestInfo {

@@ -10,6 +10,7 @@ mod difference;
 mod entry;
 mod error;
 mod event;
+mod export;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gather;
@@ -20,7 +21,9 @@ mod partial;
 mod place;
 mod places;
 mod read;
+mod referrers;
 mod resume;
+mod several;
 mod shared;
 mod sign;
 #[cfg(test)]
@@ -33,15 +36,16 @@ mod write;
 
 pub use assemble::{Layout, Totals};
 pub use beside::lay_beside;
-pub use contents::{Chart, Contents, Image, Tool};
+pub use contents::{Chart, Contents, Extra, Image, Tool};
 pub use damage::Damage;
 pub use difference::{Change, Difference};
 pub use error::Error;
 pub use event::Event;
 pub use gather::gather;
-pub use info::{ChartInfo, ImageInfo, ManifestInfo, ToolInfo};
+pub use info::{ChartInfo, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 pub use places::{NeededAt, Places};
 pub use read::{BlobReader, Bundle};
+pub use referrers::{Proof, Referrer, Referrers, referrers};
 pub use shared::{SharedLayer, shared};
 pub use sign::{KeyFile, SignError, SigningKey};
 pub use trust::{Signed, Trust, TrustError};

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::Error;
 use super::assemble::{Content, Layout};
 use super::entry::{BLOCK, END, padded};
+use super::place::Place;
 use crate::files::{FileError, sync_folder_of};
 
 /// A run that was given up in this process lets go of the file as soon as its last writes are through.
@@ -65,6 +66,14 @@ impl Partial {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(errno) => Err(self.failed("reserve room for", errno.into())),
         }
+    }
+
+    /// Makes a place zeros again, as where nothing was written. Where the file system can't, what lies there may later
+    /// be taken for a beginning, and is found out by the blob's digest.
+    pub fn clear(&self, place: Place) {
+        let zeros = [FallocateFlags::ZERO_RANGE, FallocateFlags::PUNCH_HOLE];
+        let clear = |how| rustix::fs::fallocate(&*self.file, how | FallocateFlags::KEEP_SIZE, place.offset, place.size);
+        let _ = place.size == 0 || zeros.into_iter().any(|how| clear(how).is_ok());
     }
 
     /// Writes all that is known before anything is streamed: headers, metadata, padding and the end.

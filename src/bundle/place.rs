@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use crate::digest::{Digest, Hasher};
 
 const STEP: u64 = 1 << 20;
+/// So many zeros in a row are a stretch that was not written yet.
+const PIECE: usize = 64 << 10;
 
 /// Where bytes lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,17 +33,48 @@ impl Place {
         Ok(hasher.finish())
     }
 
-    /// Whether a piece at the beginning and one at the end are all zeros, as where nothing was written yet.
-    pub fn looks_empty(&self, file: &File) -> io::Result<bool> {
-        let mut buffer = [0; 4096];
-        let piece = &mut buffer[..self.size.min(4096) as usize];
-        for at in [self.offset, self.offset + self.size - piece.len() as u64] {
-            file.read_exact_at(piece, at)?;
-            if piece.iter().any(|byte| *byte != 0) {
-                return Ok(false);
+    /// Hashes what was written from the beginning on. A file is zeros where nothing was written: a piece of zeros ends
+    /// what counts as written, and so do zeros up to its end, for they may be either.
+    pub fn written(&self, file: &File) -> io::Result<Written> {
+        let mut all = Beginning::default();
+        let mut sure = None;
+        let mut buffer = vec![0; STEP.min(self.size) as usize];
+        while all.bytes < self.size {
+            let step = STEP.min(self.size - all.bytes) as usize;
+            file.read_exact_at(&mut buffer[..step], self.offset + all.bytes)?;
+            for piece in buffer[..step].chunks(PIECE) {
+                let Some(last) = piece.iter().rposition(|byte| *byte != 0) else {
+                    return Ok(Written::Part(sure.unwrap_or(all)));
+                };
+                sure = (last + 1 < piece.len()).then(|| all.clone().and(&piece[..=last]));
+                all = all.and(piece);
             }
         }
-        Ok(true)
+        let digest = all.hasher.clone().finish();
+        Ok(Written::Whole { digest, sure: sure.unwrap_or_default() })
+    }
+}
+
+/// The first bytes of a place, hashed.
+#[derive(Clone, Default)]
+pub(super) struct Beginning {
+    pub bytes: u64,
+    pub hasher: Hasher,
+}
+
+/// How far a place was written.
+pub(super) enum Written {
+    /// Up to somewhere.
+    Part(Beginning),
+    /// To the end as it seems. If that is not what it should be, zeros at its end may not have been written yet.
+    Whole { digest: Digest, sure: Beginning },
+}
+
+impl Beginning {
+    fn and(mut self, bytes: &[u8]) -> Beginning {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self
     }
 }
 
@@ -85,9 +118,40 @@ mod tests {
         let file = File::open(&path).unwrap();
         let place = Place { offset: 2, size: 3 };
         assert_eq!(place.digest(&file, &|_| {}).unwrap(), Digest::of("abc"));
-        assert!(!place.looks_empty(&file).unwrap());
         assert!(Place { offset: 2, size: 30 }.digest(&file, &|_| {}).is_err());
         assert_eq!(Place { offset: 7, size: 0 }.digest(&file, &|_| {}).unwrap(), Digest::of(""));
+    }
+
+    /// What counts as written of these bytes: how many, hashed right, or none when they are whole.
+    fn kept(bytes: &[u8], whole: &[u8]) -> Option<u64> {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &[b"xxx", bytes].concat()).unwrap();
+        let kept = match (Place { offset: 3, size: bytes.len() as u64 }).written(&file).unwrap() {
+            Written::Whole { digest, .. } if digest == Digest::of(whole) => return None,
+            Written::Whole { sure, .. } | Written::Part(sure) => sure,
+        };
+        assert_eq!(kept.hasher.finish(), Digest::of(&bytes[..kept.bytes as usize]));
+        Some(kept.bytes)
+    }
+
+    #[test]
+    fn what_was_written_is_known_by_the_zeros_after_it() {
+        let whole: Vec<u8> = (0..300_000_u32).map(|n| (n % 251 + 1) as u8).collect();
+        let cut = |at: usize| [&whole[..at], &vec![0; whole.len() - at]].concat();
+        assert_eq!(kept(&whole, &whole), None);
+        for at in [0, 1, 65_535, 65_536, 65_537, 200_000, 299_999] {
+            assert_eq!(kept(&cut(at), &whole), Some(at as u64));
+        }
+        let ends_in_zeros = [&whole[..250_000], &[0; 100_000]].concat();
+        assert_eq!(kept(&ends_in_zeros, &ends_in_zeros), Some(250_000), "such zeros are fetched again");
+        let a_zero_at_the_end = [&whole[..], &[0]].concat();
+        assert_eq!(kept(&a_zero_at_the_end, &a_zero_at_the_end), None);
+        let mut hole = whole.clone();
+        hole[65_536..131_072].fill(0);
+        assert_eq!(kept(&hole, &whole), Some(65_536), "a page that a crash lost ends what counts");
+        assert_eq!(kept(&cut(250_000)[..260_000], b""), Some(250_000));
+        assert_eq!(kept(&whole, b"other"), Some(0), "full of something else");
+        assert_eq!(kept(b"", b""), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::open::{self, Found};
 use super::place::Place;
 use super::walk::{Holding, walk};
-use super::{ChartInfo, Damage, Error, ImageInfo, Signed, ToolInfo, Totals, Trust};
+use super::{ChartInfo, Damage, Error, ExtraInfo, ImageInfo, Signed, ToolInfo, Totals, Trust};
 use crate::digest::{Digest, Hasher};
 use crate::files::{FileError, Store};
 use crate::layout::Descriptor;
@@ -144,6 +144,11 @@ impl Bundle {
     /// The images, sorted by reference.
     pub fn images(&self) -> &[ImageInfo] {
         &self.holding.images
+    }
+
+    /// The extra files, sorted by name.
+    pub fn extras(&self) -> &[ExtraInfo] {
+        &self.holding.extras
     }
 
     /// How much it holds.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::assemble::{Blob, Entry, Source};
-use super::place::Place;
+use super::assemble::{Blob, Source};
+use super::place::{Beginning, Place};
+use super::resume::Missing;
 use super::{Error, Event};
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
@@ -31,15 +32,19 @@ pub(super) async fn transfer(
     target: &Target<'_>,
     client: &Client,
     budget: &Budget,
-    entry: &Entry,
-    blob: &Blob,
+    missing: &Missing<'_>,
 ) -> Result<(), Error> {
+    let Missing { entry, blob, kept, .. } = missing;
     let of = blob.needed_by.first().cloned().unwrap_or_default();
     match &blob.source {
         Source::File(path) => copy(target, entry.place, path, blob.digest, &of).await?,
-        Source::Repository(host, path) => {
+        Source::Repository(..) | Source::Web(_) => {
             let _permit = budget.permit().await;
-            let fetched = fetch(target, client, (host, path), entry.place, blob.digest, &of).await;
+            let mut fetched = fetch(target, client, entry.place, blob, kept.clone(), &of).await;
+            if fetched.as_ref().is_err_and(Failure::is_mismatch) {
+                // What an earlier run left was no beginning of it, or something on the way altered it.
+                fetched = fetch(target, client, entry.place, blob, Beginning::default(), &of).await;
+            }
             fetched.map_err(|failure| match failure {
                 Failure::Net(source) => Error::Fetch { what: names(&blob.needed_by), source },
                 Failure::Own(error) => error,
@@ -53,6 +58,12 @@ pub(super) async fn transfer(
 enum Failure {
     Net(crate::net::Error),
     Own(Error),
+}
+
+impl Failure {
+    fn is_mismatch(&self) -> bool {
+        matches!(self, Failure::Net(error) if matches!(error.reason, crate::net::Reason::Mismatch { .. }))
+    }
 }
 
 impl From<crate::net::Error> for Failure {
@@ -70,16 +81,33 @@ impl From<Error> for Failure {
 async fn fetch(
     target: &Target<'_>,
     client: &Client,
-    (host, path): (&str, &str),
     place: Place,
-    digest: Digest,
+    blob: &Blob,
+    kept: Beginning,
     of: &str,
 ) -> Result<(), Failure> {
-    let repository = client.repository(host, path);
-    let mut body = repository.blob(&digest, place.size)?;
-    let mut sink = Sink::new(target, place);
+    let repository;
+    let mut body = match &blob.source {
+        Source::Repository(host, path) => {
+            repository = client.repository(host, path);
+            repository.blob_from(&blob.digest, place.size, kept.bytes)?
+        }
+        Source::Web(url) => client.file_from(url, place.size, kept.bytes)?,
+        Source::File(path) => return Ok(copy(target, place, path, blob.digest, of).await?),
+    };
+    let mut sink = Sink::new(target, place, kept);
     let (mut chunks, mut held) = (Vec::new(), 0);
-    while let Some(chunk) = body.next().await? {
+    loop {
+        let chunk = match body.next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => {
+                // The next run goes on behind what came.
+                sink.put(chunks).await?;
+                sink.finish().await?;
+                return Err(error.into());
+            }
+        };
         held += chunk.len();
         chunks.push(chunk);
         if held >= STEP {
@@ -91,13 +119,13 @@ async fn fetch(
     sink.put(chunks).await?;
     (target.events)(Event::Bytes { bytes: held as u64, of: of.to_owned() });
     let actual = sink.finish().await?;
-    if actual == digest { Ok(()) } else { Err(body.mismatch(digest, actual).into()) }
+    if actual == blob.digest { Ok(()) } else { Err(body.mismatch(blob.digest, actual).into()) }
 }
 
 /// Copies a file of this machine.
 async fn copy(target: &Target<'_>, place: Place, path: &Path, expected: Digest, of: &str) -> Result<(), Error> {
     let mut from = File::open(path).map_err(FileError::at("read", path))?;
-    let mut sink = Sink::new(target, place);
+    let mut sink = Sink::new(target, place, Beginning::default());
     let mut left = place.size;
     while left > 0 {
         let step = left.min(STEP as u64);
@@ -124,8 +152,8 @@ struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn new(target: &'a Target<'a>, place: Place) -> Sink<'a> {
-        Sink { target, offset: place.offset, hasher: Some(Hasher::default()), busy: None }
+    fn new(target: &'a Target<'a>, place: Place, kept: Beginning) -> Sink<'a> {
+        Sink { target, offset: place.offset + kept.bytes, hasher: Some(kept.hasher), busy: None }
     }
 
     async fn put(&mut self, chunks: Vec<Bytes>) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::open::Found;
 use super::read::Blobs;
-use super::{ChartInfo, Error, ImageInfo, ManifestInfo, ToolInfo};
+use super::{ChartInfo, Error, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 use crate::digest::Digest;
 use crate::image::Platform;
 use crate::layout::{Descriptor, Index, Manifest, annotation, blob_path, media};
@@ -27,6 +27,7 @@ pub(super) struct Holding {
     pub charts: Vec<ChartInfo>,
     pub tools: Vec<ToolInfo>,
     pub images: Vec<ImageInfo>,
+    pub extras: Vec<ExtraInfo>,
     /// What needs each blob.
     pub needed_by: BTreeMap<Digest, Vec<String>>,
 }
@@ -47,6 +48,7 @@ pub(super) fn walk(blobs: &Blobs) -> Result<Holding, Error> {
     let mut holding = walk.holding;
     holding.charts.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     holding.tools.sort_by(|a, b| (&a.name, &a.version, &a.platform).cmp(&(&b.name, &b.version, &b.platform)));
+    holding.extras.sort_by(|a, b| a.name.cmp(&b.name));
     holding.images.sort_by(|a, b| a.reference.cmp(&b.reference));
     no_twins(&holding)?;
     Ok(holding)
@@ -73,6 +75,7 @@ impl Walk<'_> {
                 self.holding.tools.push(tool);
                 Ok(())
             }
+            Some("extra") => self.extra(top),
             Some("platctl") if self.holding.platctl.is_none() => {
                 let platctl = self.tool(top)?;
                 if self.blobs.found.link != Some(platctl.file.digest) {
@@ -112,6 +115,15 @@ impl Walk<'_> {
         let package = only_layer(&manifest, &who)?;
         let chart = ChartInfo { name, version, package, config: manifest.config, manifest: top.clone() };
         self.holding.charts.push(chart);
+        Ok(())
+    }
+
+    fn extra(&mut self, top: &Descriptor) -> Result<(), Error> {
+        let name = name(said(top, annotation::NAME)?)?;
+        let who = format!("extra {name}");
+        let manifest = self.manifest(top, &who)?;
+        let file = only_layer(&manifest, &who)?;
+        self.holding.extras.push(ExtraInfo { name, file, manifest: top.clone() });
         Ok(())
     }
 
@@ -225,8 +237,9 @@ fn no_twins(holding: &Holding) -> Result<(), Error> {
     let charts = holding.charts.iter().map(|chart| format!("chart {} {}", chart.name, chart.version));
     let tools = holding.tools.iter().map(|tool| format!("tool {} {:?} {}", tool.name, tool.version, tool.platform));
     let images = holding.images.iter().map(|image| image.reference.to_string());
+    let extras = holding.extras.iter().map(|extra| format!("extra {}", extra.name));
     let mut seen = BTreeSet::new();
-    match charts.chain(tools).chain(images).find(|name| !seen.insert(name.clone())) {
+    match charts.chain(tools).chain(extras).chain(images).find(|name| !seen.insert(name.clone())) {
         Some(twin) => Err(wrong(&format!("{twin} is there twice"))),
         None => Ok(()),
     }

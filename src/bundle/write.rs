@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::partial::Partial;
 use super::resume::missing;
+use super::several::every;
 use super::transfer::{Target, transfer};
 use super::{Error, Event, Layout};
 use crate::digest::Digest;
@@ -31,7 +32,7 @@ pub struct Written {
 /// Writes the bundle to `output`, through `output.partial`, with at most `downloads` connections.
 ///
 /// # Errors
-/// [`Error`] naming the images that need what could not be fetched; what is whole stays for the next run.
+/// [`Error`] naming the images that need what could not be fetched; what was fetched stays for the next run.
 pub async fn write(
     layout: &Layout,
     output: &Path,
@@ -45,11 +46,12 @@ pub async fn write(
         let partial = Partial::open(output)?;
         partial.check_space(layout.size)?;
         let missing = missing(layout, &partial.file);
+        missing.iter().filter(|one| one.other).for_each(|one| partial.clear(one.entry.place));
         partial.reserve(layout.size)?;
         partial.write_known(layout)?;
         Ok::<_, Error>((partial, missing))
     })?;
-    let fetched: u64 = missing.iter().map(|(entry, _)| entry.place.size).sum();
+    let fetched: u64 = missing.iter().map(|one| one.entry.place.size - one.kept.bytes).sum();
     let resumed = all - fetched;
     if resumed > 0 {
         events(Event::Resumed { bytes: resumed });
@@ -57,11 +59,8 @@ pub async fn write(
     let target = Target { file: partial.file.clone(), path: &partial.path, events };
     let budget = Arc::new(Budget::new(downloads));
     let client = client.within(&budget);
-    stream::iter(&missing)
-        .map(|(entry, blob)| transfer(&target, &client, &budget, entry, blob))
-        .buffer_unordered(downloads.max(1))
-        .try_collect::<()>()
-        .await?;
+    let transfers = stream::iter(&missing).map(|one| transfer(&target, &client, &budget, one));
+    every(transfers.buffer_unordered(downloads.max(1))).await?;
     // Syncing before the end was tried: it holds up the writes, and the kernel begins by itself early enough.
     events(Event::Syncing);
     drop(target);

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::workspace::Workspace;
-use super::{Context, installation, trust};
-use crate::bundle::{self, Contents, Event, NeededAt};
-use crate::definition::Definition;
+use super::{API_VERSION, Context, Format, installation, trust};
+use crate::bundle::{self, Contents, Event, NeededAt, Proof, Referrers, Written};
+use crate::definition::{Definition, Environment, Extra};
 use crate::image::Platform;
 use crate::lock::LockedChart;
 use crate::resolve::{Need, Needs};
@@ -25,6 +25,9 @@ pub struct Args {
     /// The platctl to carry [default: this one]
     #[arg(long, value_name = "FILE")]
     platctl: Option<PathBuf>,
+    /// Format of what is said at the end
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
     /// Sign it with the minisign secret key in this file; its password is PLATCTL_SIGN_PASSWORD, or asked for
     #[arg(long, value_name = "KEYFILE")]
     sign: Option<PathBuf>,
@@ -36,18 +39,21 @@ pub struct Args {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let begun = std::time::Instant::now();
-    let workspace = Workspace::open(context)?;
+    let mut workspace = Workspace::open(context)?;
     let definition = workspace.definition(context)?;
+    workspace.upstream = workspace.upstream.patient(definition.environment.timeouts.request);
     let executable = args.platctl.unwrap_or_else(|| context.surroundings.executable.clone());
     check_executable(&executable)?;
     check_output(&args.output)?;
     let key = args.sign.as_deref().map(|file| trust::signing_key(context, file)).transpose()?;
     installation::check_charts_are_locked(&workspace, &definition)?;
+    check_platforms(&workspace, &definition.environment)?;
     let needs = installation::check_closed_world(context, &workspace, &definition).await?;
     let contents = contents(&workspace, &definition, executable, &needs).await?;
     context.ui.say("Charts", format!("{} verified", contents.charts.len()));
 
     let downloads = definition.environment.concurrency.downloads;
+    let images = contents.images.clone();
     let layout = bundle::gather(contents, &workspace.upstream, downloads, &|_| {}).await?;
     let layout = match &key {
         Some(key) => layout.signed(key, &definition.environment.name),
@@ -55,15 +61,17 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     };
     let totals = layout.totals();
     let platforms: Vec<String> = definition.environment.platforms.iter().map(Platform::to_string).collect();
-    let (images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
+    let (all_images, layers) = (count(totals.images, "image"), count(totals.layers, "layer"));
     let (size, shared) = (ui::bytes(totals.bytes), ui::bytes(totals.shared));
-    context.ui.say("Images", format!("{images}, {layers}, {size} ({shared} shared), {}", platforms.join(", ")));
+    context.ui.say("Images", format!("{all_images}, {layers}, {size} ({shared} shared), {}", platforms.join(", ")));
 
     let progress = context.ui.progress("Fetching", totals.bytes);
     let events = |event: Event| draw(&progress, &event);
     let writing = bundle::write(&layout, &args.output, &workspace.upstream, downloads, &events);
-    let written = tokio::select! {
-        written = writing => written?,
+    // In the time that the layers take anyway.
+    let looking = bundle::referrers(&images, &workspace.upstream, downloads);
+    let (written, referrers) = tokio::select! {
+        (written, referrers) = async { tokio::join!(writing, looking) } => (written?, referrers),
         () = context.interrupt.wait() => return Err(interrupted(&args.output)),
     };
     progress.finish();
@@ -80,7 +88,53 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
             format!("by key {}; check it with `minisign -Vm {}.index.json`", key.id(), args.output.display()),
         );
     }
+    if let Some(left) = left_out(&referrers) {
+        context.ui.say("Left out", left);
+    }
+    if let Format::Json = args.format {
+        context.ui.result(&json(&written, &referrers))?;
+    }
     Ok(0)
+}
+
+/// What registries have beside the images and the bundle has not, counted.
+fn left_out(all: &[Referrers]) -> Option<String> {
+    let of = |proof: Proof| all.iter().flat_map(|image| &image.found).filter(|one| one.proof == proof).count();
+    let counts = KINDS.iter().filter_map(|(proof, name)| Some(of(*proof)).filter(|n| *n > 0).map(|n| count(n, name)));
+    let counts: Vec<String> = counts.collect();
+    let with = all.iter().filter(|image| !image.found.is_empty()).count();
+    let unknown = all.iter().filter(|image| image.unknown.is_some()).count();
+    let found =
+        (with > 0).then(|| format!("{} of {}, which --format json names", counts.join(", "), count(with, "image")));
+    let unknown = (unknown > 0).then(|| format!("what belongs to {} could not be looked up", count(unknown, "image")));
+    let said: Vec<String> = found.into_iter().chain(unknown).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+const KINDS: [(Proof, &str); 4] = [
+    (Proof::Signature, "signature"),
+    (Proof::Sbom, "SBOM"),
+    (Proof::Attestation, "attestation"),
+    (Proof::Other, "other artifact"),
+];
+
+fn json(written: &Written, referrers: &[Referrers]) -> String {
+    let kind = |proof: Proof| KINDS.iter().find(|(one, _)| *one == proof).map_or("", |(_, name)| *name);
+    let images: Vec<_> = referrers
+        .iter()
+        .map(|image| {
+            let left_out: Vec<_> = image.found.iter().map(|one| {
+            serde_json::json!({"kind": kind(one.proof).to_lowercase(), "name": one.named, "digest": one.digest})
+        }).collect();
+            let unknown = image.unknown.as_ref().map(ToString::to_string);
+            serde_json::json!({"ref": image.image.to_string(), "leftOut": left_out, "unknown": unknown})
+        })
+        .collect();
+    let json = serde_json::json!({
+        "apiVersion": API_VERSION, "file": written.path, "index": written.index_digest, "size": written.bytes,
+        "fetched": written.fetched, "resumed": written.resumed, "images": images,
+    });
+    format!("{json:#}\n")
 }
 
 fn draw(progress: &Progress, event: &Event) {
@@ -95,6 +149,17 @@ fn interrupted(output: &Path) -> Failures {
     let failure = Failure::new(Code::Interrupted, Kind::Transient, "interrupted");
     let failure = failure.detail(format!("what was fetched is kept in {}.partial", output.display()));
     Failures::from(failure.help("run the same command again to go on")).exit(ui::failure::exit::INTERRUPTED)
+}
+
+/// No image is left out for a platform that came into the environment after it was locked.
+fn check_platforms(workspace: &Workspace, environment: &Environment) -> Result<(), Failures> {
+    for (image, locked) in workspace.lock.images_for(&environment.name) {
+        if let Some(platform) = environment.platforms.iter().find(|p| !locked.platforms.contains_key(p)) {
+            let failure = Failure::new(Code::NotLocked, Kind::Yours, format!("{image} is not locked for {platform}"));
+            return Err(failure.help(format!("run `platctl lock -e {}`", environment.name)).into());
+        }
+    }
+    Ok(())
 }
 
 async fn contents(
@@ -147,8 +212,14 @@ async fn contents(
         charts,
         tools,
         images: images.collect(),
+        extras: environment.extras.iter().map(extra).collect(),
         places: needs.iter().map(|(image, places)| (image.to_string(), needed_at(places))).collect(),
     })
+}
+
+fn extra(declared: &Extra) -> bundle::Extra {
+    let Extra { name, url, digest } = declared.clone();
+    bundle::Extra { name, url, digest }
 }
 
 /// The places that need an image, in a bundle's words.

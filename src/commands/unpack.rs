@@ -1,12 +1,13 @@
-//! `platctl unpack`: the definition of a bundle as files to edit.
+//! `platctl unpack`: the definition of a bundle as files to edit, and its extra files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, trust};
+use crate::bundle::Bundle;
 use crate::definition::Tree;
 use crate::files;
-use crate::ui::count;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
+use crate::ui::{self, count};
 
 /// Flags of `unpack`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub struct Args {
     /// The folder to make
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Write the bundle's extra files into DIR/extras too
+    #[arg(long)]
+    extras: bool,
 }
 
 /// Runs the verb.
@@ -37,5 +41,18 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
         files::write_atomic(&path, bytes)?;
     }
     context.ui.say("Unpacked", format!("{} into {}", count(tree.iter().count(), "file"), args.folder.display()));
+    if args.extras {
+        extras(context, &bundle, &args.folder.join("extras"))?;
+    }
     Ok(0)
+}
+
+/// One after the other: a disk is the limit, and what is whole has its name.
+fn extras(context: &Context, bundle: &Bundle, folder: &Path) -> Result<(), Failures> {
+    files::create_folder(folder)?;
+    for extra in bundle.extras() {
+        bundle.write_extra(extra, folder)?;
+        context.ui.say("Extra", format!("{}  {}", folder.join(&extra.name).display(), ui::bytes(extra.file.size)));
+    }
+    Ok(())
 }

@@ -333,7 +333,13 @@ fn upstream(context: &Context) -> Result<Client, Failures> {
 }
 
 fn settings(context: &Context) -> Result<Settings, Failures> {
-    let mut settings = Settings { docker_config: context.surroundings.docker_config.clone(), ..Settings::default() };
+    let surroundings = &context.surroundings;
+    let mut settings = Settings {
+        docker_config: surroundings.docker_config.clone(),
+        helm_registry_config: surroundings.helm_registry_config.clone(),
+        helm_repositories: surroundings.helm_repositories.clone(),
+        ..Settings::default()
+    };
     for file in context.global.ca_file.iter().chain(&context.surroundings.ca_file) {
         settings.authorities.push(Authority { name: file.display().to_string(), pem: files::read(file)? });
     }

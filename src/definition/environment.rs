@@ -10,7 +10,7 @@ use super::merge::{Nulls, merge};
 use super::provenance::Provenance;
 use super::release::dns_label;
 use super::template::Evaluator;
-use super::{API_VERSION, Tree, duration, environment_file, interpolate};
+use super::{API_VERSION, Extra, Tree, duration, environment_file, interpolate};
 use crate::image::{Platform, Site};
 use crate::yaml::{Fields, Map, Node, Problem, SourceId, Sources, Span, Value};
 
@@ -41,6 +41,8 @@ pub struct Environment {
     pub concurrency: Concurrency,
     /// How long at most.
     pub timeouts: Timeouts,
+    /// Files that travel in the bundle, sorted by name.
+    pub extras: Vec<Extra>,
 }
 
 /// The guard: `apply` refuses any other cluster.

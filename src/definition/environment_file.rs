@@ -8,6 +8,7 @@ use super::environment::{
     Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools, check_api_version,
     duration_field,
 };
+use super::extra::extras;
 use super::release::dns_label;
 use crate::image::{Platform, Site, legal_path};
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
@@ -42,6 +43,7 @@ pub(super) fn typed(
         releases: releases(sources, &mut fields)?,
         concurrency: concurrency(sources, &mut fields)?,
         timeouts: timeouts(sources, &mut fields)?,
+        extras: extras(sources, &mut fields)?,
         layers,
     };
     fields.finish()?;

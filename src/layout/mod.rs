@@ -44,6 +44,11 @@ pub mod media {
     /// A tool as its publisher serves it.
     pub const TOOL_FILE: &str = "application/vnd.platctl.tool.v1.file";
 
+    /// Artifact type of an extra file in a bundle.
+    pub const EXTRA: &str = "application/vnd.platctl.extra.v1";
+    /// An extra file as it is.
+    pub const EXTRA_FILE: &str = "application/vnd.platctl.extra.v1.file";
+
     /// Whether a media type is an index of either kind.
     pub fn is_index(media_type: &str) -> bool {
         matches!(media_type, INDEX | DOCKER_INDEX)
@@ -61,9 +66,9 @@ pub mod annotation {
     pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// The digest of the upstream index an image was taken from.
     pub const SOURCE_DIGEST: &str = "dev.platctl.source.digest";
-    /// What a top entry is: `image`, `chart`, `tool`, `definition`, `places`, `platctl`.
+    /// What a top entry is: `image`, `chart`, `tool`, `extra`, `definition`, `places`, `platctl`.
     pub const KIND: &str = "dev.platctl.kind";
-    /// The name of a chart, tool or environment.
+    /// The name of a chart, tool, extra or environment.
     pub const NAME: &str = "dev.platctl.name";
     /// The digest of the platctl binary, so that a signed index alone vouches for it.
     pub const FILE: &str = "dev.platctl.file";

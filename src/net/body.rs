@@ -23,6 +23,8 @@ pub struct Body<'a> {
     offset: u64,
     /// Bytes of the current answer that were handed out from an earlier one.
     skip: u64,
+    /// Where it began.
+    begun: u64,
     /// Bytes handed out when the last interruption came.
     settled: u64,
     size: Option<u64>,
@@ -46,6 +48,11 @@ impl<'a> Body<'a> {
         Body::new(client, ask, size, Resumes::ByRange)
     }
 
+    /// The same from a place inside on.
+    pub(super) fn from(self, offset: u64) -> Body<'a> {
+        Body { offset, settled: offset, begun: offset, ..self }
+    }
+
     /// A download of what may have changed since: it is never put together from two answers.
     pub(super) fn unknown(client: &'a Client, ask: Ask) -> Body<'a> {
         Body::new(client, ask, None, Resumes::Never)
@@ -53,7 +60,7 @@ impl<'a> Body<'a> {
 
     fn new(client: &'a Client, ask: Ask, size: Option<u64>, resumes: Resumes) -> Body<'a> {
         let tries = Tries::of(client);
-        Body { client, ask, tries, response: None, offset: 0, skip: 0, settled: 0, size, etag: None, resumes }
+        Body { client, ask, tries, response: None, offset: 0, begun: 0, skip: 0, settled: 0, size, etag: None, resumes }
     }
 
     /// The next bytes, none at the end.
@@ -142,7 +149,7 @@ impl<'a> Body<'a> {
             }
             self.skip = 0;
         }
-        if self.offset == 0 {
+        if self.offset == self.begun {
             self.etag = response.headers().get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
             self.size = self.size.or(response.content_length());
         }

@@ -8,6 +8,8 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, Method, Response, StatusCode};
 use url::Url;
 
+use super::broken::{broken, layers};
+use super::chart_repositories::{ChartRepositories, ChartRepository};
 use super::error::{Failure, shown};
 use super::mirrors::authority;
 use super::names::Names;
@@ -23,11 +25,14 @@ const MOST_REDIRECTS: usize = 10;
 pub struct Client {
     pub(super) inner: Arc<Inner>,
     pub(super) budget: Option<Arc<Budget>>,
+    /// The chart repository that addresses come from.
+    pub(super) repository: Option<Arc<ChartRepository>>,
 }
 
 pub(super) struct Inner {
     pub settings: Settings,
     pub tokens: Tokens,
+    repositories: ChartRepositories,
     /// To other machines, by way of the proxies of the environment.
     far: Made,
     /// To this machine, by no proxy.
@@ -51,19 +56,43 @@ pub(super) struct Ask {
     pub headers: HeaderMap,
     /// What a registry has to allow; none for servers that are no registry.
     pub scope: Option<Scope>,
+    /// The chart repository it belongs to, for servers that are no registry.
+    pub repository: Option<Arc<ChartRepository>>,
 }
 
 impl Client {
     /// A client that has done nothing yet.
     pub fn new(settings: Settings) -> Client {
         let tokens = Tokens::default();
-        let inner = Inner { settings, tokens, far: Made::default(), near: Made::default() };
-        Client { inner: Arc::new(inner), budget: None }
+        let repositories = ChartRepositories::default();
+        let inner = Inner { settings, tokens, repositories, far: Made::default(), near: Made::default() };
+        Client { inner: Arc::new(inner), budget: None, repository: None }
     }
 
     /// The same client, whose requests tell a budget when a server says it is too much (429, 503).
     pub fn within(&self, budget: &Arc<Budget>) -> Client {
-        Client { inner: self.inner.clone(), budget: Some(budget.clone()) }
+        Client { budget: Some(budget.clone()), ..self.clone() }
+    }
+
+    /// A client of its own, whose servers may be silent for so long.
+    pub fn patient(&self, timeout: Duration) -> Client {
+        Client::new(Settings { timeout, ..self.settings().clone() })
+    }
+
+    /// The same client, for what the index of a chart repository names.
+    pub fn of_repository(&self, url: &str) -> Client {
+        let address = Url::parse(url).ok().map(|url| self.inner.settings.mirrors.web(&url));
+        // A file that can't be read is told with the first request.
+        let found = address.and_then(|url| self.repository_at(&url).ok().flatten());
+        Client { repository: found, ..self.clone() }
+    }
+
+    /// The chart repository of an address: the one whose index named it, or the one it lies in.
+    pub(super) fn repository_at(&self, url: &Url) -> Result<Option<Arc<ChartRepository>>, Reason> {
+        if let Some(known) = self.repository.as_ref().filter(|known| known.reaches(url)) {
+            return Ok(Some(known.clone()));
+        }
+        self.inner.repositories.of(self.inner.settings.helm_repositories.as_deref(), url)
     }
 
     /// What it was made with.
@@ -80,7 +109,10 @@ impl Client {
 
     /// As `send`, with every status an answer.
     pub(super) async fn send_any(&self, ask: &Ask) -> Result<Response, Failure> {
-        let Some(scope) = &ask.scope else { return self.follow(ask, None).await };
+        let Some(scope) = &ask.scope else {
+            let login = ask.repository.as_ref().map(|repository| repository.authorization()).transpose()?.flatten();
+            return self.follow(ask, login.as_ref()).await;
+        };
         let tokens = &self.inner.tokens;
         let known = tokens.ready(self, scope).await?;
         let response = self.follow(ask, known.as_ref()).await?;
@@ -174,7 +206,12 @@ impl Client {
     }
 
     async fn send_to(&self, ask: &Ask, url: &Url, authorization: Option<&HeaderValue>) -> Result<Response, Failure> {
-        let mut request = self.http(url)?.request(ask.method.clone(), url.clone()).headers(ask.headers.clone());
+        let own = ask.repository.as_ref().filter(|own| own.has_certificates() && authority(url) == authority(&ask.url));
+        let http = match own {
+            Some(repository) if url.scheme() == "https" => self.http_of(repository, url)?,
+            _ => self.http(url)?,
+        };
+        let mut request = http.request(ask.method.clone(), url.clone()).headers(ask.headers.clone());
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
@@ -201,7 +238,26 @@ impl Client {
         })
     }
 
+    /// The client of a chart repository that has certificates of its own.
+    fn http_of<'r>(&self, repository: &'r ChartRepository, url: &Url) -> Result<&'r reqwest::Client, Reason> {
+        let near = is_loopback(&authority(url));
+        let make = || {
+            let mut own = repository.authorities()?;
+            own.extend(self.authorities().map_err(|reason| reason.to_string())?);
+            let builder = repository.apply(self.builder(near).tls_certs_merge(own))?;
+            builder.build().map_err(|error| layers(&error))
+        };
+        let made = repository.made.get_or_init(make);
+        made.as_ref().map_err(|message| Reason::Login { host: authority(url), message: message.clone() })
+    }
+
     fn secure(&self, near: bool) -> Result<reqwest::Client, Reason> {
+        // The one thing that fails here, once the own certificates were read, is a system that trusts nobody.
+        let built = self.builder(near).tls_certs_merge(self.authorities()?).build();
+        built.map_err(|_| Reason::NoAuthorities { host: String::new() })
+    }
+
+    fn authorities(&self) -> Result<Vec<Certificate>, Reason> {
         let mut own = Vec::new();
         for from in &self.inner.settings.authorities {
             let bad = |message: String| Reason::Authority { name: from.name.clone(), message };
@@ -211,9 +267,7 @@ impl Client {
             }
             own.extend(found);
         }
-        // The one thing that fails here, once the own certificates were read, is a system that trusts nobody.
-        let built = self.builder(near).tls_certs_merge(own).build();
-        built.map_err(|_| Reason::NoAuthorities { host: String::new() })
+        Ok(own)
     }
 
     #[allow(clippy::disallowed_methods)] // The one place that makes clients.
@@ -260,35 +314,4 @@ fn redirect(method: &Method, response: &Response, from: &Url) -> Result<Option<U
         Some(next) => Ok(Some(next)),
         None => Err(Reason::Protocol("a redirect without an address".to_owned())),
     }
-}
-
-/// A request without an answer.
-pub(super) fn broken(url: &Url, error: &reqwest::Error) -> Reason {
-    let message = layers(error);
-    let host = authority(url);
-    if let Some((_, problem)) = message.split_once("invalid peer certificate: ") {
-        return Reason::Certificate { host, message: certificate(problem) };
-    }
-    Reason::Connect { host, message }
-}
-
-/// What is wrong with a certificate, where the TLS library only has a name for it.
-fn certificate(problem: &str) -> String {
-    let words = match problem {
-        "UnknownIssuer" => "nobody who is trusted has issued it",
-        _ if problem.contains("CaUsedAsEndEntity") => {
-            "it is an authority's own certificate; the server needs one that the authority issued"
-        }
-        _ => problem,
-    };
-    words.to_owned()
-}
-
-/// The innermost message: the outer ones only say that a request failed. URLs, which may hold a login, are outer.
-pub(super) fn layers(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -4,13 +4,13 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::body::Body;
-use super::client::Ask;
+use super::client::{Ask, refusal};
 use super::error::{Failure, shown};
 use super::retry::Tries;
 use super::{Client, Error, Reason};
@@ -57,6 +57,34 @@ impl Client {
         }
     }
 
+    /// How long a file is, as far as its server says.
+    ///
+    /// # Errors
+    /// [`Error`] with the URL.
+    pub async fn size(&self, url: &str) -> Result<Option<u64>, Error> {
+        let mut ask = self.web(url)?;
+        // Some servers refuse HEAD, and addresses that are signed are so for GET alone.
+        ask.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        let mut tries = Tries::of(self);
+        loop {
+            let failure = match self.send_any(&ask).await {
+                Ok(response) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Some(0)),
+                Ok(response) if response.status().is_success() => return Ok(length(&response)),
+                Ok(response) => refusal(response).await,
+                Err(failure) => failure,
+            };
+            tries.failed(&ask, failure).await?;
+        }
+    }
+
+    /// A file of known length as a stream, from a place inside on. Whoever reads it checks its digest.
+    ///
+    /// # Errors
+    /// [`Error`] when it is no address; nothing is sent yet.
+    pub fn file_from(&self, url: &str, size: u64, offset: u64) -> Result<Body<'_>, Error> {
+        Ok(Body::known(self, self.web(url)?, Some(size)).from(offset))
+    }
+
     /// Takes a download into the store.
     pub(super) async fn keep(
         &self,
@@ -99,7 +127,10 @@ impl Client {
             return Err(wrong(format!("`{}` is neither http nor https", own.scheme())));
         }
         let target = self.settings().mirrors.web(&own);
-        Ok(Ask { method: Method::GET, url: target, shown: shown(&own), headers: HeaderMap::new(), scope: None })
+        let repository =
+            self.repository_at(&target).map_err(|reason| Error { url: shown(&own), via: None, tries: 0, reason })?;
+        let shown = shown(&own);
+        Ok(Ask { method: Method::GET, url: target, shown, headers: HeaderMap::new(), scope: None, repository })
     }
 
     async fn document(&self, ask: &Ask, limit: u64) -> Result<Vec<u8>, Failure> {
@@ -108,6 +139,14 @@ impl Client {
         let bytes = self.whole(response, limit).await?;
         if packed { Ok(unpacked(&bytes, limit)?) } else { Ok(bytes) }
     }
+}
+
+/// `bytes 0-0/200` is of 200 bytes; a server without ranges sends them all.
+fn length(response: &Response) -> Option<u64> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return response.content_length();
+    }
+    response.headers().get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }
 
 async fn present(store: &Store, digest: Digest) -> Result<Option<PathBuf>, Reason> {

@@ -45,6 +45,12 @@ pub enum Reason {
         /// What the layers below say.
         message: String,
     },
+    /// The proxy before a server wants a login, or another one.
+    #[error("cannot reach {host}: the proxy refuses: it wants a login")]
+    Proxy {
+        /// Host and port of the server.
+        host: String,
+    },
     /// The server's certificate is not trusted.
     #[error("the certificate of {host} is not trusted: {message}")]
     Certificate {
@@ -150,7 +156,8 @@ impl Reason {
             Reason::Status { status: 408 | 425 | 429 | 500 | 502 | 503 | 504, .. } => Kind::Transient,
             Reason::Status { status: 401 | 403 | 407 | 413, .. } => Kind::Yours,
             Reason::Token { reason, .. } => reason.kind(),
-            Reason::Certificate { .. }
+            Reason::Proxy { .. }
+            | Reason::Certificate { .. }
             | Reason::NoAuthorities { .. }
             | Reason::Authority { .. }
             | Reason::Login { .. }

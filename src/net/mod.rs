@@ -2,7 +2,9 @@
 //! Must not know what the bytes mean or print anything; environment variables and settings come from the caller.
 
 mod body;
+mod broken;
 mod budget;
+mod chart_repositories;
 mod client;
 mod download;
 mod error;

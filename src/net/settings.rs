@@ -44,6 +44,10 @@ pub struct Settings {
     pub logins: BTreeMap<String, Login>,
     /// Docker's `config.json`, for the logins of registries; a missing file is none.
     pub docker_config: Option<PathBuf>,
+    /// helm's `registry/config.json`, of the same form, for what Docker's has no login; a missing file is none.
+    pub helm_registry_config: Option<PathBuf>,
+    /// helm's `repositories.yaml`, for chart repositories and other files of the web; a missing file is none.
+    pub helm_repositories: Option<PathBuf>,
     /// How long a server may be silent.
     pub timeout: Duration,
     /// How often something transient is tried.
@@ -69,6 +73,8 @@ impl Default for Settings {
             secure: BTreeSet::new(),
             logins: BTreeMap::new(),
             docker_config: None,
+            helm_registry_config: None,
+            helm_repositories: None,
             timeout: Duration::from_secs(60),
             tries: 5,
             pause: Duration::from_millis(500),

@@ -43,6 +43,35 @@ async fn a_server_without_ranges_starts_over() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_a_range_is_asked_for_the_whole() {
+    let bytes = noise(100_000);
+    let (digest, served) = (Digest::of(&bytes), bytes.clone());
+    let server = Fake::start(move |request, number| match (number, request.header("range")) {
+        (1, _) => Reply::body(served.clone()).cut(30_000),
+        (_, Some(_)) => Reply::new(416),
+        _ => Reply::body(served.clone()),
+    });
+    let (_dir, store) = store();
+    let (_, path) = client(|_| {}).download(&server.url("f"), Some(&digest), &store).await.unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn the_size_of_a_file_is_asked_for() {
+    let served = noise(1000);
+    let server = Fake::start(move |request, _| match request.path.as_str() {
+        "/ranges" => Reply { status: 206, ..Reply::body("x") }.header("content-range", "bytes 0-0/1000"),
+        "/none" => Reply::body(served.clone()),
+        "/empty" => Reply::new(416),
+        _ => Reply::new(404),
+    });
+    for (path, size) in [("ranges", 1000), ("none", 1000), ("empty", 0)] {
+        assert_eq!(client(|_| {}).size(&server.url(path)).await.unwrap(), Some(size), "{path}");
+    }
+    assert_eq!(client(|_| {}).size(&server.url("gone")).await.unwrap_err().status(), Some(404));
+}
+
+#[tokio::test]
 async fn halves_are_not_put_together_without_a_digest() {
     let server = Fake::start(|_, number| match number {
         1 => Reply::body("aaaaaaaaaa").cut(5),

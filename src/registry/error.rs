@@ -75,6 +75,8 @@ pub enum Refusal {
     Unreachable,
     /// Nothing comes from it any more.
     Silent,
+    /// The connection broke in the middle of a layer.
+    Broken,
     /// It wants fewer requests (429).
     Busy,
     /// Its certificate is not trusted.
@@ -150,6 +152,7 @@ impl Refusal {
             }
             (_, Reason::Connect { .. }) => Refusal::Unreachable,
             (_, Reason::Timeout(_)) => Refusal::Silent,
+            (_, Reason::Interrupted { .. }) => Refusal::Broken,
             _ => Refusal::Failed,
         }
     }
@@ -168,6 +171,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Unreachable => "the registry can't be reached",
             Refusal::Silent => "the registry does not answer",
+            Refusal::Broken => "the connection to the registry broke",
             Refusal::Busy => "the registry wants fewer requests",
             Refusal::Untrusted => "the registry's certificate is not trusted",
             Refusal::LogIn => "the registry wants a login",

@@ -3,8 +3,8 @@
 //! Must not decide whether it is allowed.
 
 use super::shell::{Command, commands};
-use crate::object::{Object, Path, Step, Stream, walk};
-use crate::yaml::{Node, Value};
+use crate::object::{Object, Path, Step, Stream, decoded, walk};
+use crate::yaml::{Author, Node, Sources, Value, parse};
 
 /// Something that is fetched at run time, and where that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ const VARIABLES: [&str; 9] = [
 ];
 /// Addresses that only a client of the model hub on the internet understands.
 const HUB: &str = "hf://";
+/// Texts inside texts end somewhere.
+const DEEPEST: usize = 64;
 /// What a command is shortened to.
 const SHOWN: usize = 80;
 
@@ -75,10 +77,22 @@ pub fn downloads(stream: &Stream) -> Vec<Download> {
 }
 
 fn in_object(object: &Object, add: &mut dyn FnMut(&Path, String)) {
-    walk(&object.node, &mut |path, node| {
+    let secret = object.kind == "Secret" && object.group().is_empty();
+    in_node(&object.node, &Path::default(), add);
+    let encoded = object.node.get("data").filter(|_| secret).and_then(Node::as_map);
+    for entry in encoded.into_iter().flat_map(|map| &map.0) {
+        if let Some(text) = entry.node.as_str().and_then(decoded) {
+            in_text(&Path::default().child("data").child(&entry.key), &text, add);
+        }
+    }
+}
+
+fn in_node(node: &Node, above: &Path, add: &mut dyn FnMut(&Path, String)) {
+    walk(node, &mut |path, node| {
         if in_annotations(path) {
             return;
         }
+        let path = &Path(above.0.iter().chain(&path.0).cloned().collect());
         match &node.value {
             Value::String(text) => in_text(path, text, add),
             // A command in words: no shell, or a shell's name before the script.
@@ -109,6 +123,18 @@ fn in_annotations(path: &Path) -> bool {
 fn in_text(path: &Path, text: &str, add: &mut dyn FnMut(&Path, String)) {
     if text.starts_with(HUB) {
         add(path, shortened(text));
+    }
+    // Manifests inside a text: what installs them applies them as they are.
+    if ["command:", "args:", "env:"].iter().any(|key| text.contains(key)) && path.0.len() <= DEEPEST {
+        let mut sources = Sources::default();
+        let id = sources.add("text", text);
+        if let Ok(documents) = parse(&sources, id, Author::Program)
+            && documents.iter().all(|document| document.as_map().is_some())
+        {
+            let below = Path(path.0.iter().cloned().chain([Step::Text(None)]).collect());
+            documents.iter().for_each(|document| in_node(document, &below, add));
+            return;
+        }
     }
     commands(text, &mut |command| {
         if let Some(what) = fetches(&command) {
@@ -238,13 +264,21 @@ mod tests {
             {image: a:1, command: [sh, -c], args: [\"apk add kubectl && kubectl get x\"]},\n\
             {image: g:1, env: [{name: GF_INSTALL_PLUGINS, value: \"a,b\"}, {name: GF_PLUGINS_PREINSTALL, value: \"\"}]}]}}}\n---\n\
             apiVersion: x.io/v1\nkind: Model\nmetadata: {name: m}\nspec: {storageUri: \"hf://org/model\"}\n";
+        let inside = "kind: Job\nspec:\n  containers: [{args: [sh, -c, \"pip install x\"]}]\n---\nenv: []\n";
+        let secret = "YXBrIGFkZCBqcQ==";
+        let objects = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"r.yaml": inside}});
+        let text = format!(
+            "{text}---\n{objects}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\ndata: {{x: {secret}}}\n"
+        );
         let expected = [
             "spec.template.spec.containers[0].command: apk add kubectl",
             "spec.template.spec.containers[1].args[0]: apk add kubectl",
             "spec.template.spec.containers[2].env[0]: GF_INSTALL_PLUGINS=a,b",
             "spec.storageUri: hf://org/model",
+            "data[\"r.yaml\"]: spec.containers[0].args[2]: pip install x",
+            "data.x: apk add jq",
         ];
-        assert_eq!(found(text), expected);
+        assert_eq!(found(&text), expected);
         let test = text.replace(
             "metadata: {name: j, annotations: {x: apk add y}}",
             "metadata: {name: j, annotations: {helm.sh/hook: test}}",

@@ -68,7 +68,7 @@ impl<'a> Charts<'a> {
             }
             None => {
                 let url = self.find(repository, name, version).await?;
-                let fetched = self.client.download(&url, None, self.store).await;
+                let fetched = self.client.of_repository(repository).download(&url, None, self.store).await;
                 let (digest, _) = fetched.map_err(|e| SupplyError::fetch(format!("{name} {version}"), e))?;
                 (url, digest)
             }

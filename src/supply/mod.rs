@@ -43,16 +43,17 @@ impl Supply<'_> {
                 let bytes = own.map(|own| own.bytes).unwrap_or_default();
                 Ok(self.store.put(&locked.name, Some(&locked.digest), bytes.as_slice())?.1)
             }
-            ChartOrigin::Repository { url, .. } => match self.bundle {
+            ChartOrigin::Repository { repository, url } => match self.bundle {
                 Some(bundle) => chart_in(bundle, locked, self.store),
-                None => self.fetched_chart(locked, url).await,
+                None => self.fetched_chart(locked, repository, url).await,
             },
         }
     }
 
-    async fn fetched_chart(&self, locked: &LockedChart, url: &str) -> Result<PathBuf, SupplyError> {
+    async fn fetched_chart(&self, locked: &LockedChart, repository: &str, url: &str) -> Result<PathBuf, SupplyError> {
+        let web = self.client.of_repository(repository);
         let fetched = match url.strip_prefix("oci://") {
-            None => self.client.download(url, Some(&locked.digest), self.store).await.map(|(_, path)| path),
+            None => web.download(url, Some(&locked.digest), self.store).await.map(|(_, path)| path),
             Some(name) => {
                 let (digest, path) = oci_chart(self.client, name, self.store).await?;
                 if digest != locked.digest {

@@ -184,37 +184,6 @@ fn started(shop: &Shop) -> crate::support::Running {
     shop.platctl().args(args).start(shop.path())
 }
 
-/// How often it is killed: three times in CI.
-fn rounds() -> u32 {
-    std::env::var("PLATCTL_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
-}
-
-#[test]
-fn kill_nine_at_any_moment() {
-    let shop = locked_with(big);
-    let whole = whole(&shop);
-    shop.bundle("other.tar").ok();
-    let all = shop.upstream.bytes_of("/blobs/");
-    for round in 1..=rounds() {
-        let _ = fs::remove_file(shop.path().join("platform.tar"));
-        shop.upstream.reset();
-        // Moments spread over the download, not over time: they are there on a slow machine too.
-        let after = all * u64::from(round) / u64::from(rounds() + 1);
-        let mut running = started(&shop);
-        until("it has fetched a part", || shop.upstream.bytes_of("/blobs/") >= after || running.ended());
-        running.signal(Signal::KILL);
-        let killed = running.wait();
-        let finished = killed.code == 0;
-        assert!(finished || !shop.path().join("platform.tar").exists(), "half a bundle has the bundle's name");
-        shop.upstream.reset();
-        let output = shop.bundle("platform.tar").ok();
-        assert!(bytes(&shop, "platform.tar") == whole, "other bytes after a kill at {after} of {all}");
-        assert!(!shop.path().join("platform.tar.partial").exists());
-        let fetched = shop.upstream.bytes_of("/blobs/");
-        assert!(finished || fetched < all, "nothing was resumed: {fetched} of {all}\n{}", output.screen());
-    }
-}
-
 #[test]
 fn an_interrupt_leaves_what_was_fetched() {
     let shop = locked_with(big);

@@ -33,6 +33,7 @@ impl Shop {
         put(&folder.path().join("fake/uid"), UID);
         support::static_executable(&folder.path().join("platctl-to-carry"));
         let mut settings = internet();
+        settings.files = folder.path().join("files");
         change(&mut settings);
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("upstream");
         let tools = support::root().join("tests/support/fakes");
@@ -160,6 +161,6 @@ fn internet() -> Settings {
             .map(|(t, v)| (t.to_owned(), v.to_owned()))
             .into(),
         charts: fixture().join("charts"),
-        files: PathBuf::new(),
+        ..Settings::default()
     }
 }

@@ -15,6 +15,8 @@ mod planted;
 mod platform;
 mod pushing;
 mod reading;
+mod real_registry;
+mod registries;
 mod rig;
 mod secrets;
 mod shipped;

@@ -75,10 +75,10 @@ impl SiteProcess {
         let mut last = None;
         for _ in 0..200 {
             let now = kept(&self.folder.join("storage"));
-            if now.is_some() && now == last {
-                return now.unwrap();
+            match now {
+                Some(kept) if last.as_ref() == Some(&kept) => return kept,
+                now => last = now,
             }
-            last = now;
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("the registry does not come to rest");

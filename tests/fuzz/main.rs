@@ -1,6 +1,5 @@
 //! Everything that reads what others wrote, given what nobody would write: a short run of each in the tests, always the
-//! same; a long one with `PLATCTL_FUZZ=RUNS`, from another seed with `PLATCTL_FUZZ_SEED=N`. `fuzz/` has the same targets
-//! for libFuzzer.
+//! same; a long one with `PLATCTL_FUZZ=RUNS`, from another seed with `PLATCTL_FUZZ_SEED=N`.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
@@ -38,18 +37,6 @@ fn runs(name: &str, mut make: impl FnMut(&mut Dice) -> Vec<u8>, target: impl Fn(
     }
     eprintln!("fuzz: {name}: {runs} runs, {taken} taken");
     assert!(runs < 1000 || (taken > 0 && taken < runs), "inputs are neither all good nor all bad: {taken} of {runs}");
-}
-
-/// Lays good inputs out for libFuzzer, where `PLATCTL_FUZZ_CORPUS` says.
-#[test]
-fn corpus_for_libfuzzer() {
-    let Some(folder) = std::env::var_os("PLATCTL_FUZZ_CORPUS").map(std::path::PathBuf::from) else { return };
-    let lay = |target: &str, name: &str, bytes: &[u8]| support::put(&folder.join(target).join(name), bytes);
-    lay("bundle", "one", &corpus::bundle().bytes());
-    lay("definition", "one", &corpus::definition());
-    lay("chart", "one", &corpus::chart_tar());
-    corpus::REFERENCES.iter().enumerate().for_each(|(n, text)| lay("reference", &n.to_string(), text.as_bytes()));
-    [keys::KEY, keys::PUBLIC].iter().enumerate().for_each(|(n, text)| lay("key", &n.to_string(), text.as_bytes()));
 }
 
 /// A change of one of these.

@@ -1,5 +1,4 @@
-//! What is fuzzed: functions of bytes that may fail in any way but panic, hang or break their promises. The short run
-//! in the tests calls them, and so do the targets of `fuzz/`.
+//! What is fuzzed: functions of bytes that may fail in any way but panic, hang or break their promises.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;

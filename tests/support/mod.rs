@@ -9,6 +9,7 @@ pub mod forged;
 pub mod keys;
 pub mod planted;
 pub mod program;
+pub mod proxy;
 pub mod screen;
 pub mod site_registry;
 pub mod upstream;

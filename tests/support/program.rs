@@ -51,6 +51,18 @@ impl Platctl {
         self
     }
 
+    /// The same, started by another program with these arguments before its own.
+    pub fn within(self, program: &str, args: &[&str]) -> Platctl {
+        let mut command = Command::new(program);
+        command.args(args).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        let variables = self.command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.envs(variables).stdin(Stdio::null());
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Platctl { command, typed: self.typed }
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Platctl {
         self.command.env(name, value);
         self

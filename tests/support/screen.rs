@@ -12,6 +12,8 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"run-[A-Za-z0-9]{6}\b", "run-[id]"),
         (r"\b\d+(\.\d+)? ([KMGT]iB|B)\b", "[size]"),
         (r"\b(\d+\.\ds|\d+m\d\ds)\b", "[time]"),
+        (r"/store/\.\d+\.\d+", "/store/.[pid]"),
+        (r"needs \d+ more bytes", "needs [n] more bytes"),
         (r"os error \d+", "os error [n]"),
         // Where the index ends changes with every key that a bundle gets.
         (r"lacks (at least )?\d+ of its", "lacks $1[n] of its"),

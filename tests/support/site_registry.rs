@@ -178,6 +178,7 @@ async fn answer(held: Arc<Mutex<Held>>, request: Request<Incoming>) -> io::Resul
     let upload = path.rsplit_once("/blobs/uploads/").map(|(_, id)| id.to_owned());
     let upload = upload.filter(|_| method == Method::PUT || method == Method::PATCH);
     if let Some(Mishap::Status(code, word, after)) = &mishap {
+        drain(body).await;
         return Ok(refused(*code, word, *after));
     }
     if let Some(refused) = upload.as_ref().and_then(|id| lock(&held).out_of_place(id, &headers)) {
@@ -189,6 +190,7 @@ async fn answer(held: Arc<Mutex<Held>>, request: Request<Incoming>) -> io::Resul
             Some(Mishap::Break(most)) if whole.len() >= most => return Err(io::ErrorKind::BrokenPipe.into()),
             Some(Mishap::Stall(most)) if whole.len() >= most => std::future::pending::<()>().await,
             Some(Mishap::Expire(most)) if whole.len() >= most => {
+                drain(body).await;
                 let mut held = lock(&held);
                 held.token = held.token.map(|token| token + 1);
                 return Ok(held.token_answer(&uri, text("host"), text("authorization")).unwrap());
@@ -219,6 +221,11 @@ async fn answer(held: Arc<Mutex<Held>>, request: Request<Incoming>) -> io::Resul
     } else {
         status(StatusCode::OK)
     })
+}
+
+/// Takes the rest and forgets it: an answer that comes while the other side still sends may be lost with the connection.
+async fn drain(mut body: Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 impl Held {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use crate::bundle::assemble::Source;
 use crate::bundle::fixture::Rig;
 use crate::bundle::{Error, write};
 use crate::net::Reason;
@@ -124,4 +125,69 @@ async fn a_disk_that_is_too_small_is_known_before() {
     let error = write(&layout, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap_err();
     assert!(matches!(error, Error::NoSpace { .. }), "{error:?}");
     assert_eq!(rig.server.asked().len(), asked);
+}
+
+/// A bundle of which the largest blob is half there, as `alter` leaves that half; the blob's size.
+async fn half_of_the_largest(rig: &Rig, alter: impl Fn(&mut Vec<u8>)) -> u64 {
+    let layout = rig.layout().await;
+    write(&layout, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap();
+    std::fs::rename(rig.output(), partial(rig)).unwrap();
+    let from_registry = layout.streamed().filter(|(_, blob)| matches!(blob.source, Source::Repository(..)));
+    let place = from_registry.map(|(entry, _)| entry.place).max_by_key(|place| place.size).unwrap();
+    let file = File::options().read(true).write(true).open(partial(rig)).unwrap();
+    let mut bytes = vec![0; place.size as usize];
+    file.read_exact_at(&mut bytes, place.offset).unwrap();
+    bytes[place.size as usize / 2..].fill(0);
+    alter(&mut bytes);
+    file.write_all_at(&bytes, place.offset).unwrap();
+    rig.server.seen.lock().unwrap().clear();
+    place.size
+}
+
+fn ranges(rig: &Rig) -> Vec<Option<String>> {
+    let seen = rig.server.seen.lock().unwrap();
+    let blobs = seen.iter().filter(|request| request.path.contains("/blobs/"));
+    blobs.map(|request| request.header("range").map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_blob_of_an_earlier_run_is_gone_on_with() {
+    let rig = Rig::plain();
+    let size = half_of_the_largest(&rig, |_| {}).await;
+    let again = write(&rig.layout().await, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap();
+    assert_eq!(again.fetched, size - size / 2);
+    assert_eq!(ranges(&rig).last(), Some(&Some(format!("bytes={}-", size / 2))));
+    assert!(undisturbed().await == std::fs::read(rig.output()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_blob_that_is_wrong_is_fetched_once_more_from_its_beginning() {
+    let rig = Rig::plain();
+    let size = half_of_the_largest(&rig, |bytes| bytes[1000] ^= 1).await;
+    write(&rig.layout().await, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap();
+    let asked = ranges(&rig);
+    assert_eq!(asked[asked.len() - 2..], [Some(format!("bytes={}-", size / 2)), None]);
+    assert!(undisturbed().await == std::fs::read(rig.output()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_a_crash_lost_is_fetched() {
+    let rig = Rig::plain();
+    // The machine went down when the end was on the disk and a page in the middle was not.
+    half_of_the_largest(&rig, |bytes| bytes[70_000..74_096].fill(0)).await;
+    write(&rig.layout().await, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap();
+    assert!(undisturbed().await == std::fs::read(rig.output()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_layout_left_is_no_beginning() {
+    let rig = Rig::plain();
+    let layout = rig.layout().await;
+    std::fs::write(partial(&rig), noise(layout.size as usize)).unwrap();
+    let failing = Rig::new(|request, _| request.path.contains("/blobs/").then(|| Reply::new(404)));
+    write(&layout, &rig.output(), &failing.client, 3, &|_| {}).await.unwrap_err();
+    rig.server.seen.lock().unwrap().clear();
+    write(&layout, &rig.output(), &rig.client, 3, &|_| {}).await.unwrap();
+    assert!(ranges(&rig).iter().all(Option::is_none), "{:?}", ranges(&rig));
+    assert!(undisturbed().await == std::fs::read(rig.output()).unwrap());
 }

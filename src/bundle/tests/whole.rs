@@ -3,6 +3,9 @@
 use std::io::Read;
 use std::sync::Mutex;
 
+use tar::EntryType;
+
+use crate::bundle::entry::{BLOCK, END, header};
 use crate::bundle::fixture::Rig;
 use crate::bundle::{Bundle, Event, write};
 use crate::digest::Digest;
@@ -120,4 +123,26 @@ async fn two_threads_read_at_once() {
             scope.spawn(|| assert_eq!(bundle.read(&bundle.platctl().file).unwrap(), noise(70_001)));
         }
     });
+}
+
+/// More than eight octal digits and three can say: the size is written in base 256.
+#[test]
+#[allow(clippy::disallowed_methods)] // What others read is for them to say.
+fn gnu_tar_reads_a_layer_of_nine_gibibytes() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.tar");
+    let file = std::fs::File::create(&path).unwrap();
+    let (name, size) = (format!("blobs/sha256/{}", Digest::of("x").hex()), 9 << 30);
+    file.write_all_at(&header(&name, size, EntryType::Regular), 0).unwrap();
+    // Nothing is written of it, so it takes no room.
+    file.write_all_at(&header("after", 0, EntryType::Regular), BLOCK + size).unwrap();
+    file.set_len(BLOCK + size + BLOCK + END).unwrap();
+    let listed = std::process::Command::new("tar").arg("tvf").arg(&path).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert!(text.contains(&format!(" 9663676416 1970-01-01 00:00 {name}\n")) && text.ends_with(" after\n"), "{text}");
+    let mut archive = tar::Archive::new(std::fs::File::open(&path).unwrap());
+    let sizes: Vec<u64> = archive.entries_with_seek().unwrap().map(|entry| entry.unwrap().size()).collect();
+    assert_eq!(sizes, [size, 0]);
 }

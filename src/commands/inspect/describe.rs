@@ -20,7 +20,10 @@ pub(super) fn summary(bundle: &Bundle) -> String {
         ("Tools", tools.join(", ")),
         ("Images", format!("{images}, {layers} ({} shared)", bytes(totals.shared))),
     ];
-    lines.iter().map(|(key, value)| format!("{key:<12} {value}").trim_end().to_owned() + "\n").collect()
+    let extras: Vec<_> =
+        bundle.extras().iter().map(|extra| format!("{} {}", extra.name, bytes(extra.file.size))).collect();
+    let extras = (!extras.is_empty()).then(|| ("Extras", extras.join(", ")));
+    lines.iter().chain(&extras).map(|(key, value)| format!("{key:<12} {value}").trim_end().to_owned() + "\n").collect()
 }
 
 fn tool(tool: &ToolInfo) -> String {
@@ -57,6 +60,8 @@ pub(super) fn add_summary(bundle: &Bundle, json: &mut Value) {
     json["tools"] = bundle.tools().iter().map(tool_json).collect();
     json["platctl"] = tool_json(bundle.platctl());
     json["images"] = bundle.images().iter().map(image_json).collect();
+    json["extras"] =
+        bundle.extras().iter().map(|e| json!({"name": e.name, "digest": e.file.digest, "size": e.file.size})).collect();
 }
 
 fn tool_json(tool: &ToolInfo) -> Value {

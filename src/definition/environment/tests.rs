@@ -48,6 +48,26 @@ fn every_mistake_names_its_line() {
             "environments/e/environment.yaml:5:11: `My Platform` is no legal platform name",
         ),
         (&format!("{api}extends: e\n"), "environments/e/environment.yaml:2:10: environment `e` extends itself"),
+        (
+            &format!("{BASE}extras: [{{name: a/b, url: \"https://h/x\", digest: d}}]\n"),
+            "environments/e/environment.yaml:5:17: `a/b` is no name for an extra",
+        ),
+        (
+            &format!("{BASE}extras: [{{name: a, url: \"ftp://h/x\", digest: d}}]\n"),
+            "environments/e/environment.yaml:5:25: the url of an extra begins with",
+        ),
+        (
+            &format!("{BASE}extras: [{{name: a, url: \"https://me:pw@h/x\", digest: d}}]\n"),
+            "environments/e/environment.yaml:5:25: the url of the extra `a` holds a login",
+        ),
+        (
+            &format!("{BASE}extras: [{{name: a, url: \"https://h/x\", digest: d}}]\n"),
+            "environments/e/environment.yaml:5:48: the digest of an extra is no sha256 digest",
+        ),
+        (
+            &format!("{BASE}extras: [{{name: a, url: \"https://h/x\"}}]\n"),
+            "environments/e/environment.yaml:5:10: an extra has no `digest`",
+        ),
         (&format!("{BASE}nods: []\n"), "environments/e/environment.yaml:5:1: unknown key `nods`"),
         (
             &format!("{BASE}timeouts: {{release: 10}}\n"),
@@ -73,4 +93,18 @@ fn every_mistake_names_its_line() {
         let problem = load_with(&[("e/environment.yaml", text)], "e").unwrap_err();
         assert!(problem.to_string().starts_with(expected), "{problem}");
     }
+}
+
+#[test]
+fn extras_are_files_by_address_and_content() {
+    let digest = crate::digest::Digest::of("weights");
+    let one = |name: &str| format!("{{name: {name}, url: \"https://files.example/{name}\", digest: \"{digest}\"}}");
+    let text = format!("{BASE}extras: [{}, {}]\n", one("model.bin"), one("data_1"));
+    let (environment, _) = load_with(&[("e/environment.yaml", &text)], "e").unwrap();
+    let names: Vec<&str> = environment.extras.iter().map(|extra| extra.name.as_str()).collect();
+    assert_eq!(names, ["data_1", "model.bin"]);
+    assert_eq!(environment.extras[1].digest, digest);
+    let twice = format!("{BASE}extras: [{}, {}]\n", one("a"), one("a"));
+    let problem = load_with(&[("e/environment.yaml", &twice)], "e").unwrap_err();
+    assert_eq!(problem.message, "the extra `a` is there twice");
 }

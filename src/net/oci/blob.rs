@@ -18,7 +18,15 @@ impl Repository {
     /// # Errors
     /// [`Error`] when the registry's host is none; nothing is sent yet.
     pub fn blob(&self, digest: &Digest, size: u64) -> Result<Body<'_>, Error> {
-        Ok(Body::known(&self.client, self.about_blob(Method::GET, digest)?, Some(size)))
+        self.blob_from(digest, size, 0)
+    }
+
+    /// A blob from a place inside on: its first bytes are there already.
+    ///
+    /// # Errors
+    /// As [`Repository::blob`].
+    pub fn blob_from(&self, digest: &Digest, size: u64, offset: u64) -> Result<Body<'_>, Error> {
+        Ok(Body::known(&self.client, self.about_blob(Method::GET, digest)?, Some(size)).from(offset))
     }
 
     /// A small blob, checked.

@@ -1,4 +1,5 @@
-//! The login for a registry: from the settings, else from Docker's configuration and its credential helpers.
+//! The login for a registry: from the settings, else from Docker's configuration and its credential helpers, else from
+//! helm's, which has the same form.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,7 +9,7 @@ use docker_credential::{CredentialRetrievalError, DockerCredential, get_credenti
 use crate::net::{Client, Login, Reason};
 
 /// Docker keeps the login of its own registry under this name.
-const DOCKER_HUB: &[&str] = &["https://index.docker.io/v1/", "docker.io"];
+const DOCKER_HUB: &[&str] = &["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"];
 
 /// Who we are to a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +25,14 @@ pub(super) async fn login(client: &Client, host: &str) -> Result<Option<Identity
     if let Some(login) = settings.logins.get(host) {
         return Ok(Some(Identity::Password(login.clone())));
     }
-    let Some(path) = settings.docker_config.clone() else { return Ok(None) };
+    let files = [settings.docker_config.clone(), settings.helm_registry_config.clone()];
     let of = host.to_owned();
+    let read_all = move || {
+        let found = files.into_iter().flatten().map(|path| from_docker(&path, &of));
+        found.filter_map(Result::transpose).next().transpose()
+    };
     // A helper is a process, and may ask a key ring that takes its time.
-    let read = tokio::task::spawn_blocking(move || from_docker(&path, &of)).await;
+    let read = tokio::task::spawn_blocking(read_all).await;
     read.map_err(|error| error.to_string())
         .flatten()
         .map_err(|message| Reason::Login { host: host.to_owned(), message })

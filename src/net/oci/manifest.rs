@@ -15,7 +15,7 @@ use crate::net::retry::Tries;
 use crate::net::{Client, Error, Reason};
 
 /// What registries themselves bear.
-const LARGEST: u64 = 4 << 20;
+pub(super) const LARGEST: u64 = 4 << 20;
 const LARGEST_TAG_LIST: u64 = 16 << 20;
 const MOST_TAG_PAGES: usize = 1000;
 const DIGEST: &str = "docker-content-digest";

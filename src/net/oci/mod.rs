@@ -5,6 +5,7 @@ mod blob;
 mod challenge;
 mod login;
 mod manifest;
+mod referrers;
 mod repository;
 mod streamed;
 #[cfg(test)]
@@ -16,4 +17,4 @@ pub use manifest::Document;
 pub use repository::Repository;
 
 pub(super) use repository::said;
-pub(super) use tokens::{Scope, Tokens};
+pub(super) use tokens::{Scope, Tokens, basic};

@@ -60,7 +60,7 @@ impl Repository {
         url.set_path(&format!("/v2/{}/{below}", self.path));
         url.set_query(query);
         let scope = Scope::pull(base, &self.path);
-        Ok(Ask { method, url, shown, headers: HeaderMap::new(), scope: Some(scope) })
+        Ok(Ask { method, url, shown, headers: HeaderMap::new(), scope: Some(scope), repository: None })
     }
 
     /// A request that changes the repository.

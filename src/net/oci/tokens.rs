@@ -171,8 +171,14 @@ async fn fetch(
     identity: Option<&Identity>,
 ) -> Result<Token, Failure> {
     let mut url = realm.clone();
-    let mut ask =
-        Ask { method: Method::GET, shown: shown(realm), url: url.clone(), headers: HeaderMap::new(), scope: None };
+    let mut ask = Ask {
+        method: Method::GET,
+        shown: shown(realm),
+        url: url.clone(),
+        headers: HeaderMap::new(),
+        scope: None,
+        repository: None,
+    };
     let response = if let Some(Identity::Refresh(token)) = identity {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "platctl");
@@ -207,7 +213,8 @@ fn token(body: &[u8]) -> Option<Token> {
     Some(Token { value, until: Instant::now() + life.saturating_sub(MARGIN).max(life / 2) })
 }
 
-fn basic(login: &Login) -> Result<HeaderValue, Reason> {
+/// A name and password as a header has them.
+pub(in crate::net) fn basic(login: &Login) -> Result<HeaderValue, Reason> {
     let encoded = STANDARD.encode(format!("{}:{}", login.username, login.password));
     let value = HeaderValue::try_from(format!("Basic {encoded}"));
     let mut value = value.map_err(|_| Reason::Protocol("a login that no header can carry".to_owned()))?;

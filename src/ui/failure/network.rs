@@ -21,14 +21,15 @@ pub(super) fn request(code: Code, title: String, error: &net::Error) -> Failure 
         (net::Reason::Mismatch { .. }, _) => {
             failure.help("what is served there was changed after it was locked, or was damaged on the way; compare before you lock it again")
         }
-        (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`)"),
+        (_, Some(401 | 403)) => failure.help("log in to that host: credentials are taken from docker's config.json (`docker login HOST`) and from helm's (`helm registry login`, `helm repo add`)"),
         (_, Some(404)) => failure.help("check the name and version; publishers also remove what they once served"),
         (_, Some(429)) => failure.help("the server limits requests: log in to it, or try later"),
+        (net::Reason::Proxy { .. }, _) | (_, Some(407)) => failure.help("put the login into the proxy variable: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, special characters percent-encoded"),
         (net::Reason::Connect { .. }, _) => failure.help("check the network, the proxy variables, or name a mirror with --mirror FROM=TO"),
         (net::Reason::Certificate { .. } | net::Reason::NoAuthorities { .. }, _) => {
             failure.help("name the authority's certificate with --ca-file FILE, or `registry.ca` in the environment")
         }
-        _ if failure.kind == Kind::Transient => failure.help("run the same command again: what is whole is kept"),
+        _ if failure.kind == Kind::Transient => failure.help("run the same command again: what was fetched is kept"),
         _ => failure,
     }
 }
@@ -45,6 +46,7 @@ impl From<bundle::Error> for Failures {
         let not_made = |error: &E| Failure::caused(Code::BundleNotMade, kind(error.kind()), error);
         let failure = match error {
             E::File(error) => return error.into(),
+            E::Several { failed, more } => return several(failed, more),
             E::Fetch { ref source, .. } => request(Code::BundleNotMade, error.to_string(), source),
             E::NoSpace { .. } => not_made(&error).help("make room, or write to another disk"),
             E::Busy { .. } => not_made(&error).help("wait until it is done, or write to another file"),
@@ -56,6 +58,14 @@ impl From<bundle::Error> for Failures {
         let refused = failure.code == Code::BundleDamaged;
         if refused { Failures::from(failure).exit(super::exit::REFUSED) } else { failure.into() }
     }
+}
+
+fn several(failed: Vec<bundle::Error>, more: bool) -> Failures {
+    let mut failures: Vec<Failure> = failed.into_iter().flat_map(|error| Failures::from(error).failures).collect();
+    if let Some(last) = failures.last_mut().filter(|_| more) {
+        last.help.push("the rest was not tried: there may be more".to_owned());
+    }
+    Failures::new(failures)
 }
 
 impl From<TrustError> for Failures {
@@ -150,6 +160,10 @@ fn push_help(refusal: registry::Refusal) -> &'static str {
         Refusal::Unreachable => "check `registry.address` in the environment, and that the registry runs",
         Refusal::Silent => {
             "look at the registry's own log; if it is only slow, raise `timeouts.request` in the environment"
+        }
+        Refusal::Broken => {
+            "run the same command again: what is whole is not sent again; if it always breaks at the same place, a proxy \
+             before the registry limits how large a request is, or how long it takes"
         }
         Refusal::Busy => "lower `concurrency.uploads` in the environment, or raise the registry's limit",
         Refusal::Untrusted => "name the authority's certificate: `registry.ca` in the environment, or --ca-file FILE",

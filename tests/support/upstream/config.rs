@@ -31,6 +31,8 @@ pub struct Settings {
     pub tools: BTreeMap<String, String>,
     /// The folder of the chart folders.
     pub charts: PathBuf,
+    /// Who may ask: `user:password` by a part of the path. Nobody else gets anything there.
+    pub logins: BTreeMap<String, String>,
     /// The folder of extra files: `HOST/PATH` in it is served as `https://HOST/PATH`.
     pub files: PathBuf,
 }
@@ -91,6 +93,19 @@ pub struct Image {
     /// Docker's media types: a manifest list in place of an OCI index.
     #[serde(default)]
     pub docker: bool,
+    /// The first layer is at its vendor's, and not in the registry.
+    #[serde(default)]
+    pub foreign: bool,
+    /// The media type that the platforms' manifests say they have, in place of the usual one.
+    #[serde(default)]
+    pub manifest: Option<String>,
+    /// Its own layers are bare noise, made while it is sent: they take no room on a disk, however large they are.
+    #[serde(default)]
+    pub noise: bool,
+    /// What the registry has beside it: `sig`, `att` and `sbom` under cosign's tags, any other text as the type of an
+    /// artifact that refers to it.
+    #[serde(default)]
+    pub referrers: Vec<String>,
 }
 
 /// A number of bytes: `65536`, `64KiB`, `20MiB`, `1GiB`.

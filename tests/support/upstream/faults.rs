@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,16 @@ pub enum What {
     },
     /// Content-Length promises everything, the connection ends after so many bytes of the body.
     Truncate { after: u64 },
+    /// So many bytes of the body come, then nothing for so many seconds, then the end of the connection.
+    Stall { after: u64, seconds: u64 },
+    /// Pieces of 16 KiB, with so many milliseconds before each.
+    Slow { milliseconds: u64 },
+    /// A range that is asked for is not heard: the whole is sent, with status 200.
+    NoRange,
+    /// Content-Length says so many bytes more than there are, or fewer.
+    Length { more: i64 },
+    /// Another document or blob is sent in its place, with this type and without saying its digest.
+    Replace { kind: String, body: String },
     /// The server answers with this status and headers.
     Status {
         code: u16,
@@ -57,6 +68,26 @@ impl Fault {
 
     pub fn truncate(path: impl Into<String>, after: u64) -> Fault {
         Fault::new(path, What::Truncate { after })
+    }
+
+    pub fn stall(path: impl Into<String>, after: u64, seconds: u64) -> Fault {
+        Fault::new(path, What::Stall { after, seconds })
+    }
+
+    pub fn slow(path: impl Into<String>, milliseconds: u64) -> Fault {
+        Fault::new(path, What::Slow { milliseconds })
+    }
+
+    pub fn no_range(path: impl Into<String>) -> Fault {
+        Fault::new(path, What::NoRange)
+    }
+
+    pub fn length(path: impl Into<String>, more: i64) -> Fault {
+        Fault::new(path, What::Length { more })
+    }
+
+    pub fn replace(path: impl Into<String>, kind: &str, body: impl Into<String>) -> Fault {
+        Fault::new(path, What::Replace { kind: kind.to_owned(), body: body.into() })
     }
 
     pub fn status(path: impl Into<String>, code: u16) -> Fault {
@@ -92,6 +123,12 @@ impl Fault {
 pub struct Delivery {
     pub flip: Option<u64>,
     pub cut: Option<u64>,
+    /// Where nothing more comes, and for how long.
+    pub stall: Option<(u64, Duration)>,
+    /// The time before each small piece.
+    pub slow: Option<Duration>,
+    /// What Content-Length says in place of the truth.
+    pub said: Option<u64>,
 }
 
 #[derive(Default)]
@@ -117,8 +154,14 @@ impl Faults {
     pub fn answer(&self, asked: &Asked) -> Option<Reply> {
         self.strike(asked, |what| match what {
             What::Status { code, headers } => Some(status_reply(asked, *code, headers)),
-            What::Alter { .. } | What::Truncate { .. } => None,
+            What::Replace { kind, body } => Some(Reply::bytes(kind, body.clone().into())),
+            _ => None,
         })
+    }
+
+    /// Whether the range that is asked for is not heard.
+    pub fn deaf_to_ranges(&self, asked: &Asked) -> bool {
+        asked.range.is_some() && self.strike(asked, |what| matches!(what, What::NoRange).then_some(())).is_some()
     }
 
     /// What faults do to an answer that is about to be sent with a body.
@@ -136,6 +179,20 @@ impl Faults {
             }),
             cut: self.strike(asked, |what| match what {
                 What::Truncate { after } => (*after < reply.length).then_some(reply.start + after),
+                _ => None,
+            }),
+            stall: self.strike(asked, |what| match what {
+                What::Stall { after, seconds } => {
+                    (*after < reply.length).then_some((reply.start + after, Duration::from_secs(*seconds)))
+                }
+                _ => None,
+            }),
+            slow: self.strike(asked, |what| match what {
+                What::Slow { milliseconds } => Some(Duration::from_millis(*milliseconds)),
+                _ => None,
+            }),
+            said: self.strike(asked, |what| match what {
+                What::Length { more } => Some(reply.length.saturating_add_signed(*more)),
                 _ => None,
             }),
         }

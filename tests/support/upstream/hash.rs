@@ -68,6 +68,11 @@ impl Noise {
         Noise { seed, position: 0, length }
     }
 
+    /// The same noise from a place inside on.
+    pub fn from(self, position: u64) -> Self {
+        Noise { position, ..self }
+    }
+
     /// The eight bytes around this position, by their place and not by what was read before: the bytes must not
     /// depend on the size of the reader's buffer.
     fn word(&self, position: u64) -> [u8; 8] {

@@ -15,7 +15,7 @@ const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 /// A manifest or an index.
 #[derive(Clone, Debug)]
 pub struct Document {
-    pub media_type: &'static str,
+    pub media_type: String,
     pub digest: String,
     pub bytes: Bytes,
 }
@@ -34,6 +34,10 @@ pub struct Made {
     pub top: String,
     pub documents: Vec<Document>,
     pub blobs: Vec<(String, Blob)>,
+    /// Further tags, and what they stand for.
+    pub tags: Vec<(String, String)>,
+    /// What refers to the top, as the registry lists it.
+    pub referrers: Vec<Value>,
 }
 
 struct Types {
@@ -68,19 +72,25 @@ pub struct Recipe {
     single: bool,
     docker: bool,
     attested: bool,
+    foreign: bool,
+    manifest: Option<String>,
+    noise: bool,
+    /// What refers to the image.
+    pub referrers: Vec<String>,
 }
 
 impl Recipe {
     pub fn new(name: &str, tag: &str, settings: &Settings) -> Recipe {
         let image = special(name, tag, settings).unwrap_or_default();
         let usual = || PLATFORMS.map(String::from).to_vec();
-        let platforms = if image.platforms.is_empty() { usual() } else { image.platforms };
+        let platforms = if image.platforms.is_empty() { usual() } else { image.platforms.clone() };
         let sizes: Vec<u64> = image.layers.iter().map(|size| size.0).collect();
         let own_layers = if sizes.is_empty() { usual_sizes(name, tag) } else { sizes };
         let docker = image.docker || image.single;
         let attested = !docker && number(&["attested", name]).is_multiple_of(3);
         let (name, tag) = (name.to_owned(), tag.to_owned());
-        Recipe { name, tag, platforms, own_layers, single: image.single, docker, attested }
+        let Image { single, foreign, manifest, referrers, noise, .. } = image;
+        Recipe { name, tag, platforms, own_layers, single, docker, attested, foreign, manifest, noise, referrers }
     }
 
     pub fn make(&self, layers: &Layers) -> Result<Made> {
@@ -100,6 +110,7 @@ impl Recipe {
             made.document(media_type, &index);
         }
         made.top = made.documents.last().map(|top| top.digest.clone()).unwrap_or_default();
+        self.referrers.iter().for_each(|kind| refer(&mut made, kind));
         Ok(made)
     }
 
@@ -113,8 +124,12 @@ impl Recipe {
         let platform = described(platform);
         let config = made.blob(self.types().config, serde_json::to_vec(&self.config(&platform, &layers))?);
         let described = |layer: &Layer| descriptor(self.types().layer, &layer.digest, layer.size);
-        let described: Vec<Value> = layers.iter().map(described).collect();
-        let media_type = self.types().manifest;
+        let mut described: Vec<Value> = layers.iter().map(described).collect();
+        if let Some(first) = described.first_mut().filter(|_| self.foreign) {
+            first["mediaType"] = json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+            first["urls"] = json!(["https://vendor.example/layer"]);
+        }
+        let media_type = self.manifest.as_deref().unwrap_or(self.types().manifest);
         let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": described});
         made.blobs.extend(layers.into_iter().map(|layer| (layer.digest.clone(), Blob::Layer(layer))));
         let mut child = made.document(media_type, &manifest);
@@ -127,7 +142,8 @@ impl Recipe {
         let base = layers.get(&["base", host, platform], usual_size(&["base", host, platform]))?;
         let own = self.own_layers.iter().enumerate().map(|(place, size)| {
             let place = format!("layer-{place}");
-            layers.get(&[&self.name, &self.tag, platform, &place], *size)
+            let seed = [&self.name, &self.tag, platform, &place];
+            if self.noise { layers.noise(&seed, *size) } else { layers.get(&seed, *size) }
         });
         std::iter::once(Ok(base)).chain(own).collect()
     }
@@ -181,13 +197,34 @@ impl Recipe {
     }
 }
 
+/// Adds something that refers to the top: under cosign's tag, or to the registry's list.
+fn refer(made: &mut Made, kind: &str) {
+    let layer = made.blob("application/octet-stream", format!("{kind} of {}", made.top));
+    let empty = made.blob("application/vnd.oci.empty.v1+json", "{}");
+    let media_type = OCI.manifest;
+    let mut manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": empty, "layers": [layer]});
+    let tagged = matches!(kind, "sig" | "att" | "sbom");
+    if !tagged {
+        manifest["artifactType"] = json!(kind);
+        manifest["subject"] = json!({"mediaType": OCI.index, "digest": made.top, "size": 0});
+    }
+    let mut descriptor = made.document(media_type, &manifest);
+    if tagged {
+        let tag = format!("{}.{kind}", made.top.replace(':', "-"));
+        made.tags.push((tag, descriptor["digest"].as_str().unwrap_or_default().to_owned()));
+    } else {
+        descriptor["artifactType"] = json!(kind);
+        made.referrers.push(descriptor);
+    }
+}
+
 impl Made {
     /// Adds a document; its descriptor.
-    pub fn document(&mut self, media_type: &'static str, content: &Value) -> Value {
+    pub fn document(&mut self, media_type: &str, content: &Value) -> Value {
         let bytes = Bytes::from(content.to_string());
         let digest = digest(&bytes);
         let descriptor = descriptor(media_type, &digest, bytes.len() as u64);
-        self.documents.push(Document { media_type, digest, bytes });
+        self.documents.push(Document { media_type: media_type.to_owned(), digest, bytes });
         descriptor
     }
 

@@ -25,6 +25,9 @@ pub struct Layer {
     pub diff_id: String,
     #[serde(skip)]
     pub path: PathBuf,
+    /// The seed of one that is bare noise and lies nowhere.
+    #[serde(default)]
+    pub noise: Option<u64>,
 }
 
 pub struct Layers {
@@ -50,6 +53,25 @@ impl Layers {
                 Some(layer) => Ok(layer),
                 None => self.make(path, &facts, seed, size),
             }
+        })
+    }
+
+    /// A layer of so many bytes of noise, of which only the digest is kept.
+    pub fn noise(&self, seed: &[&str], size: u64) -> Result<Layer> {
+        let words = [seed.join("\n"), size.to_string(), "noise".to_owned()];
+        let key = hex_digest(words.join("\n").as_bytes());
+        self.known.get(&key, || {
+            let facts = self.folder.join(format!("{key}.json"));
+            if let Some(layer) = fs::read(&facts).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+                return Ok(layer);
+            }
+            let noise = number(seed);
+            let mut hashing = Hashing::new(io::sink());
+            io::copy(&mut io::BufReader::with_capacity(1 << 20, Noise::new(noise, size)), &mut hashing)?;
+            let (_, digest, size) = hashing.finish();
+            let layer = Layer { diff_id: digest.clone(), digest, size, path: PathBuf::new(), noise: Some(noise) };
+            put(&self.folder, &facts, &serde_json::to_vec(&layer)?)?;
+            Ok(layer)
         })
     }
 
@@ -79,7 +101,7 @@ fn write_layer(file: NamedTempFile, seed: &[&str], size: u64) -> Result<(NamedTe
     let (zipped, diff_id, _) = tar.into_inner()?.finish();
     let (file, digest, size) = zipped.finish()?.finish();
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    Ok((file, Layer { digest, size, diff_id, path: PathBuf::new() }))
+    Ok((file, Layer { digest, size, diff_id, path: PathBuf::new(), noise: None }))
 }
 
 /// Adds a file to a tar with nothing in it that depends on when and by whom.

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Result;
 use super::charts::Charts;
 use super::config::Settings;
 use super::hash::hex_digest;
 use super::images::{Blob, Document, Made, Recipe};
-use super::layers::Layers;
+use super::layers::{Layer, Layers};
 use super::once::{Once, lock};
 use super::reply::{Asked, Reply};
 use super::repository::{Holding, holding};
@@ -25,6 +25,8 @@ struct Repo {
     tags: BTreeMap<String, String>,
     documents: HashMap<String, Document>,
     blobs: HashMap<String, Blob>,
+    /// By the digest that they refer to.
+    referrers: HashMap<String, Vec<Value>>,
 }
 
 impl Repo {
@@ -34,6 +36,8 @@ impl Repo {
         }
         self.documents.extend(made.documents.iter().map(|document| (document.digest.clone(), document.clone())));
         self.blobs.extend(made.blobs.iter().cloned());
+        self.tags.extend(made.tags.iter().cloned());
+        self.referrers.insert(made.top.clone(), made.referrers.clone());
     }
 }
 
@@ -41,6 +45,7 @@ impl Repo {
 enum Part<'a> {
     Manifest(&'a str),
     Blob(&'a str),
+    Referrers(&'a str),
     Tags,
 }
 
@@ -92,6 +97,18 @@ impl Registry {
                     repo.documents.get(digest).cloned()
                 })?;
                 found.map_or_else(|| unknown(asked, "MANIFEST_UNKNOWN"), manifest)
+            }
+            Part::Referrers(digest) => {
+                let found = self.find(name, digest, image, settings, |repo| repo.referrers.get(digest).cloned())?;
+                // A registry that has none of an image plays one that knows no such list.
+                match found.filter(|found| !found.is_empty()) {
+                    None => unknown(asked, "NOT_FOUND"),
+                    Some(found) => {
+                        let kind = "application/vnd.oci.image.index.v1+json";
+                        let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": found});
+                        Reply::bytes(kind, index.to_string().into())
+                    }
+                }
             }
             Part::Blob(digest) => {
                 let found = self.find(name, digest, image, settings, |repo| repo.blobs.get(digest).cloned())?;
@@ -182,6 +199,9 @@ fn split(rest: &str) -> Option<(&str, Part<'_>)> {
     if let Some((name, reference)) = rest.rsplit_once("/manifests/") {
         return Some((name, Part::Manifest(reference)));
     }
+    if let Some((name, digest)) = rest.rsplit_once("/referrers/") {
+        return Some((name, Part::Referrers(digest)));
+    }
     let (name, digest) = rest.rsplit_once("/blobs/")?;
     Some((name, Part::Blob(digest)))
 }
@@ -196,7 +216,9 @@ fn wrong(name: &str, part: &Part) -> Option<(&'static str, &'static str)> {
         return Some(("NAME_INVALID", "the name is to be a host and a repository in lower case"));
     }
     match *part {
-        Part::Blob(digest) if !is_digest(digest) => Some(("DIGEST_INVALID", "this is no sha256 digest")),
+        Part::Blob(digest) | Part::Referrers(digest) if !is_digest(digest) => {
+            Some(("DIGEST_INVALID", "this is no sha256 digest"))
+        }
         Part::Manifest(digest) if digest.contains(':') && !is_digest(digest) => {
             Some(("DIGEST_INVALID", "this is no sha256 digest"))
         }
@@ -221,7 +243,7 @@ fn is_signature(tag: &str) -> bool {
 }
 
 fn manifest(document: Document) -> Reply {
-    let reply = Reply::bytes(document.media_type, document.bytes);
+    let reply = Reply::bytes(&document.media_type, document.bytes);
     reply.header("Docker-Content-Digest", &document.digest).tagged(&document.digest)
 }
 
@@ -229,6 +251,7 @@ fn blob(digest: &str, blob: Blob) -> Result<Option<Reply>> {
     let kind = "application/octet-stream";
     let reply = match blob {
         Blob::Bytes(bytes) => Some(Reply::bytes(kind, bytes)),
+        Blob::Layer(Layer { noise: Some(seed), size, .. }) => Some(Reply::noise(kind, seed, size)),
         Blob::Layer(layer) => Reply::file(kind, &layer.path)?,
     };
     Ok(reply.map(|reply| reply.header("Docker-Content-Digest", digest).tagged(digest).in_ranges()))

@@ -20,6 +20,8 @@ pub struct Asked {
     /// The path alone, with `%2B` and the like resolved.
     pub path: String,
     pub range: Option<String>,
+    /// What is sent as a login.
+    pub authorization: Option<String>,
     if_range: Option<String>,
     if_none_match: Option<String>,
 }
@@ -28,10 +30,12 @@ impl Asked {
     pub fn new<B>(request: &hyper::Request<B>) -> Asked {
         let text = |name: HeaderName| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
         let uri = request.uri();
+        let host = text(header::HOST).unwrap_or_default();
         Asked {
             method: request.method().clone(),
-            raw: uri.path_and_query().map_or("/", |both| both.as_str()).to_owned(),
-            path: unescape(uri.path()),
+            raw: at_host(&host, uri.path_and_query().map_or("/", |both| both.as_str())),
+            path: at_host(&host, &unescape(uri.path())),
+            authorization: text(header::AUTHORIZATION),
             range: text(header::RANGE),
             if_range: text(header::IF_RANGE),
             if_none_match: text(header::IF_NONE_MATCH),
@@ -40,6 +44,18 @@ impl Asked {
 
     fn is_registry(&self) -> bool {
         self.path.starts_with("/v2/")
+    }
+}
+
+/// A client without a mirror asks hosts by their names, as one behind a proxy does: the same as their paths here.
+fn at_host(host: &str, path: &str) -> String {
+    let bare = host.split(':').next().unwrap_or_default();
+    if bare.is_empty() || bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok() {
+        return path.to_owned();
+    }
+    match path.strip_prefix("/v2/") {
+        Some(rest) if !rest.is_empty() => format!("/v2/{host}/{rest}"),
+        _ => format!("/{host}{path}"),
     }
 }
 
@@ -62,6 +78,8 @@ pub enum Content {
     Bytes(Bytes),
     /// Opened already, so that what can fail has failed before the headers are sent.
     File(File),
+    /// Noise of this seed.
+    Noise(u64),
 }
 
 pub struct Reply {
@@ -97,6 +115,11 @@ impl Reply {
         Ok(facts.is_file().then(|| Reply::new(StatusCode::OK, kind, Content::File(file), facts.len())))
     }
 
+    /// So many bytes of noise.
+    pub fn noise(kind: &str, seed: u64, length: u64) -> Reply {
+        Reply::new(StatusCode::OK, kind, Content::Noise(seed), length)
+    }
+
     pub fn json(value: &impl serde::Serialize) -> Reply {
         let text = serde_json::to_vec(value).unwrap_or_default();
         Reply::bytes("application/json", text.into())
@@ -105,7 +128,7 @@ impl Reply {
     /// A failure in the words of a registry, or of a web server.
     pub fn failure(asked: &Asked, status: StatusCode, code: &str, message: &str) -> Reply {
         let mut reply = if asked.is_registry() {
-            Reply::json(&json!({"errors": [{"code": code, "message": message, "detail": asked.path}]}))
+            Reply::json(&json!({"errors": [{"code": code, "message": message}]}))
         } else {
             Reply::bytes("text/plain", format!("{status}: {message}\n").into())
         };

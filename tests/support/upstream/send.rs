@@ -1,6 +1,6 @@
 //! Owns the way of an answer onto the connection: in pieces, counted, and with the faults of its delivery.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
 use super::counts::Entry;
 use super::faults::Delivery;
+use super::hash::Noise;
 use super::reply::{Asked, Content, Reply};
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 const PIECE: u64 = 256 * 1024;
+const SLOW_PIECE: u64 = 16 * 1024;
 
 /// Time for what was written to leave the process before a connection is cut.
 const BEFORE_CUT: Duration = Duration::from_millis(50);
@@ -28,7 +30,7 @@ pub fn response(asked: &Asked, reply: Reply, delivery: Delivery, entry: Arc<Entr
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     if reply.status != StatusCode::NOT_MODIFIED {
-        response.headers_mut().insert(header::CONTENT_LENGTH, reply.length.into());
+        response.headers_mut().insert(header::CONTENT_LENGTH, delivery.said.unwrap_or(reply.length).into());
     }
     if asked.method != Method::HEAD && reply.length > 0 {
         *response.body_mut() = body(reply.content, reply.start, reply.length, delivery, entry);
@@ -44,6 +46,7 @@ fn body(content: Content, start: u64, length: u64, delivery: Delivery, entry: Ar
     let source = match content {
         Content::Bytes(bytes) => Source::Bytes(bytes),
         Content::File(file) => Source::File(File::from_std(file)),
+        Content::Noise(seed) => Source::Noise(seed),
     };
     let feed = Feed { source, start, position: start, end: start + length, delivery, entry };
     StreamBody::new(stream::try_unfold(feed, Feed::next)).boxed_unsync()
@@ -52,6 +55,7 @@ fn body(content: Content, start: u64, length: u64, delivery: Delivery, entry: Ar
 enum Source {
     Bytes(Bytes),
     File(File),
+    Noise(u64),
 }
 
 /// What is still to be sent. Positions are offsets in the whole content.
@@ -70,8 +74,15 @@ impl Feed {
             tokio::time::sleep(BEFORE_CUT).await;
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault"));
         }
+        if let Some((_, pause)) = self.delivery.stall.filter(|(at, _)| *at == self.position) {
+            tokio::time::sleep(pause).await;
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "stalled by a fault"));
+        }
         if self.position == self.end {
             return Ok(None);
+        }
+        if let Some(pause) = self.delivery.slow {
+            tokio::time::sleep(pause).await;
         }
         let piece = self.piece().await?;
         let piece = self.altered(piece);
@@ -81,9 +92,15 @@ impl Feed {
     }
 
     async fn piece(&mut self) -> io::Result<Bytes> {
-        let stop = self.delivery.cut.map_or(self.end, |cut| cut.min(self.end));
-        let length = (stop - self.position).min(PIECE);
+        let ends = [self.delivery.cut, self.delivery.stall.map(|(at, _)| at)];
+        let stop = ends.into_iter().flatten().fold(self.end, u64::min);
+        let length = (stop - self.position).min(if self.delivery.slow.is_some() { SLOW_PIECE } else { PIECE });
         match &mut self.source {
+            Source::Noise(seed) => {
+                let mut buffer = vec![0; length as usize];
+                Noise::new(*seed, self.end).from(self.position).read_exact(&mut buffer)?;
+                Ok(buffer.into())
+            }
             Source::Bytes(bytes) => Ok(bytes.slice(self.position as usize..(self.position + length) as usize)),
             Source::File(file) => {
                 if self.position == self.start {

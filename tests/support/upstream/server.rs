@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -42,11 +43,23 @@ impl World {
             let message = "this internet is read-only";
             return Reply::failure(asked, StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message);
         }
-        // Who may ask (tokens, passwords) will be settled here.
+        if let Some(refusal) = self.refused(asked) {
+            return refusal;
+        }
         match self.find(asked) {
             Ok(reply) => reply.unwrap_or_else(|| Reply::not_found(asked)),
             Err(e) => Reply::failure(asked, StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &e.to_string()),
         }
+    }
+
+    /// The refusal of somebody who is not known.
+    fn refused(&self, asked: &Asked) -> Option<Reply> {
+        let settings = self.settings.current().ok()?;
+        let (_, login) = settings.logins.iter().find(|(part, _)| asked.path.contains(part.as_str()))?;
+        let known = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
+        let refusal = || Reply::failure(asked, StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "log in");
+        (asked.authorization.as_ref() != Some(&known))
+            .then(|| refusal().header("WWW-Authenticate", "Basic realm=\"here\""))
     }
 
     fn find(&self, asked: &Asked) -> Result<Option<Reply>> {
@@ -90,6 +103,7 @@ async fn handle(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
     }
     let reply = match world.faults.answer(&asked) {
         Some(reply) => reply,
+        None if world.faults.deaf_to_ranges(&asked) => answered(&world, &asked).await,
         None => answered(&world, &asked).await.narrowed(&asked),
     };
     let delivery = world.faults.delivery(&asked, &reply);

@@ -16,6 +16,7 @@ use super::layers::add;
 use super::once::Once;
 use super::reply::{Asked, Reply};
 
+const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 const KIND: &str = "application/octet-stream";
 
 pub struct Tools {
@@ -35,15 +36,16 @@ impl Tools {
     /// The tool at this address, if its version is the one there is and its executable is at hand.
     pub fn answer(&self, settings: &Settings, asked: &Asked) -> Result<Option<Reply>> {
         let Some(bin) = &self.bin else { return Ok(None) };
-        for (tool, version) in &settings.tools {
-            if address(tool, version).as_deref() != Some(&asked.path) {
+        let all = settings.tools.iter().flat_map(|one| ARCHITECTURES.map(|arch| (one, arch)));
+        for ((tool, version), arch) in all {
+            if address(tool, version, arch).as_deref() != Some(&asked.path) {
                 continue;
             }
             let source = bin.join(tool);
             if !source.is_file() {
                 return Ok(None);
             }
-            let path = if tool == "helm" { self.packed(&source)? } else { source };
+            let path = if tool == "helm" { self.packed(&source, arch)? } else { source };
             let reply = Reply::file(KIND, &path)?;
             return Ok(reply.map(|reply| reply.tagged(&stamp(&path)).in_ranges()));
         }
@@ -51,21 +53,20 @@ impl Tools {
     }
 
     /// The archive of a helm executable. It is kept by what tells one executable from another.
-    fn packed(&self, source: &Path) -> Result<PathBuf> {
-        let key = stamp(source);
+    fn packed(&self, source: &Path, arch: &str) -> Result<PathBuf> {
+        let key = format!("{}-{arch}", stamp(source));
         self.packed.get(&key, || {
             let path = self.cache.join(format!("{key}.tar.gz"));
             if !path.exists() {
-                pack(source, NamedTempFile::new_in(&self.cache)?)?.persist(&path)?;
+                pack(source, arch, NamedTempFile::new_in(&self.cache)?)?.persist(&path)?;
             }
             Ok(path)
         })
     }
 }
 
-/// Where a tool is on this server, for this machine's architecture.
-fn address(tool: &str, version: &str) -> Option<String> {
-    let arch = architecture();
+/// Where a tool is on this server. Every architecture is served the executable of this machine's.
+fn address(tool: &str, version: &str, arch: &str) -> Option<String> {
     match tool {
         "helm" => Some(format!("/get.helm.sh/helm-v{version}-linux-{arch}.tar.gz")),
         "kubectl" => Some(format!("/dl.k8s.io/release/v{version}/bin/linux/{arch}/kubectl")),
@@ -90,8 +91,8 @@ fn stamp(path: &Path) -> String {
     hex_digest(format!("{}\n{changed:?}\n{size:?}", path.display()).as_bytes())
 }
 
-fn pack(source: &Path, target: NamedTempFile) -> Result<NamedTempFile> {
-    let folder = format!("linux-{}", architecture());
+fn pack(source: &Path, arch: &str, target: NamedTempFile) -> Result<NamedTempFile> {
+    let folder = format!("linux-{arch}");
     let binary = File::open(source)?;
     let licence = "Apache License 2.0\n".as_bytes();
     let mut tar = tar::Builder::new(GzEncoder::new(target, Compression::fast()));
