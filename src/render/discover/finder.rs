@@ -1,6 +1,7 @@
 //! The walk that finds: what each value of an object is to discovery, through texts inside texts. Rules about keys, names
 //! and parts are asked, not made, here.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::around::{Around, Document, holds_base64, in_pod_spec, is_example, key_of, switched_off};
@@ -36,6 +37,8 @@ struct Leaf<'a> {
     node: &'a Node,
     encoding: Encoding,
     value: &'a str,
+    /// The same as a text that can be edited, once it is needed.
+    text: &'a OnceCell<Arc<Text>>,
     /// What its key tells.
     telling: Telling,
     off: bool,
@@ -148,6 +151,7 @@ impl Finder<'_> {
             node,
             encoding: Encoding::Plain,
             value: text,
+            text: &OnceCell::new(),
             telling: key_of(path, around),
             off: around.off || is_example(document, path),
             remark: matches!(path.0.as_slice(), [.., Step::Key(above), Step::Key(_)] if above == "annotations"),
@@ -158,7 +162,8 @@ impl Finder<'_> {
         }
         if holds_base64(document, path) {
             if let Some(decoded) = decoded(text) {
-                self.any(&Leaf { encoding: Encoding::Base64, value: &decoded, ..leaf });
+                let text = OnceCell::new();
+                self.any(&Leaf { encoding: Encoding::Base64, value: &decoded, text: &text, ..leaf });
             }
             return;
         }
@@ -187,7 +192,7 @@ impl Finder<'_> {
         if document && leaf.document.depth < MAX_DEPTH && mentions_images(leaf.value) && self.inside(leaf) {
             return;
         }
-        if several || !self.whole(leaf, leaf.value, 0, leaf.telling) {
+        if several || !self.whole(leaf) {
             self.words(leaf);
         }
     }
@@ -200,7 +205,7 @@ impl Finder<'_> {
         if documents.is_empty() || !documents.iter().all(|d| matches!(d.value, Value::Map(_) | Value::List(_))) {
             return false;
         }
-        let home = self.text(leaf.document, leaf.node, leaf.encoding, leaf.value);
+        let home = self.text_of(leaf);
         for (i, node) in documents.iter().enumerate() {
             let object = super::Identity::of(node);
             if object.as_ref().is_some_and(super::Identity::is_skipped) {
@@ -220,34 +225,32 @@ impl Finder<'_> {
     }
 
     /// A text that is one name, bare or behind `flag=`; true if there is nothing more to look for in it.
-    fn whole(&mut self, leaf: &Leaf<'_>, part: &str, start: usize, told: Telling) -> bool {
-        let trimmed = part.trim_start();
-        let start = start + part.len() - trimmed.len();
-        let (start, text) = match trimmed.trim_end().strip_prefix("docker://") {
-            Some(text) => (start + "docker://".len(), text),
-            None => (start, trimmed.trim_end()),
-        };
-        if let Some((image, look)) = named(text) {
-            let level = match look {
-                // A whole value without a tag is nothing, unless its own key calls it an image.
-                Look::Untagged if told == Telling::Image && !leaf.remark => Some(Level::Probable),
-                Look::Untagged => None,
-                look => Some(level(leaf, look, told)),
-            };
-            if let Some(level) = level {
-                self.add(leaf, start..start + text.len(), Found::Image(image), level);
+    fn whole(&mut self, leaf: &Leaf<'_>) -> bool {
+        let (mut text, mut told) = (leaf.value.trim(), leaf.telling);
+        while named(text).is_none()
+            && let Some((flag, value)) = text.split_once('=').filter(|(flag, _)| is_name(flag))
+        {
+            told = told.max(telling(flag));
+            text = value.trim_start();
+        }
+        text = text.strip_prefix("docker://").unwrap_or(text);
+        let end = leaf.value.trim_end().len();
+        let range = end - text.len()..end;
+        let Some((image, look)) = named(text) else {
+            let asked = told == Telling::Image && !leaf.remark && leaf.document.depth == 0 && is_joined(text);
+            if asked {
+                self.add(leaf, range, Found::Invalid("it is no image reference".to_owned()), Level::Probable);
             }
-            return true;
-        }
-        if let Some((flag, value)) = text.split_once('=').filter(|(flag, _)| is_name(flag)) {
-            return self.whole(leaf, value, start + flag.len() + 1, told.max(telling(flag)));
-        }
-        let unreadable = told == Telling::Image && !leaf.remark && leaf.document.depth == 0 && is_joined(text);
-        if unreadable {
-            let reason = "it is no image reference".to_owned();
-            self.add(leaf, start..start + text.len(), Found::Invalid(reason), Level::Probable);
-        }
-        unreadable
+            return asked;
+        };
+        let level = match look {
+            // A whole value without a tag is nothing, unless its own key calls it an image.
+            Look::Untagged if told == Telling::Image && !leaf.remark => Level::Probable,
+            Look::Untagged => return true,
+            look => level(leaf, look, told),
+        };
+        self.add(leaf, range, Found::Image(image), level);
+        true
     }
 
     /// References among the words of a text.
@@ -268,9 +271,15 @@ impl Finder<'_> {
         }
     }
 
+    /// The text of a scalar, made once however many images are in it.
+    fn text_of(&self, leaf: &Leaf<'_>) -> Arc<Text> {
+        let make = || self.text(leaf.document, leaf.node, leaf.encoding, leaf.value);
+        Arc::clone(leaf.text.get_or_init(make))
+    }
+
     fn add(&mut self, leaf: &Leaf<'_>, range: std::ops::Range<usize>, image: Found, level: Level) {
         let level = if leaf.off { Level::Known } else { level };
-        let text = self.text(leaf.document, leaf.node, leaf.encoding, leaf.value);
+        let text = self.text_of(leaf);
         let written = text.value()[range.clone()].to_owned();
         let place = Place::Scalar { text, range };
         self.found.push(Candidate { path: leaf.path.clone(), text: written, image, place, level });

@@ -17,6 +17,8 @@ pub(super) struct Word<'t> {
 /// What a template or a shell puts beside a word that is only a part of something.
 const TEMPLATE_BEFORE: &[u8] = b"$}%*<>+~^";
 const TEMPLATE_AFTER: &[u8] = b"$%{<*+~^";
+/// The longest rest of a key that is looked at.
+const LONGEST_KEY: usize = 100;
 /// What a shell writes between a name and what it stands for by default.
 const DEFAULT: &str = ":-";
 
@@ -87,7 +89,8 @@ fn key(before: &str) -> &str {
 /// a variable's or flag's name that is one. Dashboards are large, and speak of images only in their expressions.
 pub(super) fn mentions_images(text: &str) -> bool {
     let is_key = |at: usize| {
-        let rest = text[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        let rest = &text[at..text.floor_char_boundary(at + LONGEST_KEY)];
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_.-".contains(c));
         rest.trim_start_matches(['"', '\'', '\\']).trim_start_matches([' ', '\t']).starts_with(':')
     };
     let names = ["MAGE", "-image"].iter().any(|name| text.contains(name));
