@@ -16,6 +16,8 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"needs \d+ more bytes", "needs [n] more bytes"),
         (r"os error \d+", "os error [n]"),
         // Where the index ends changes with every key that a bundle gets.
+        (r"at byte \d+ is refused", "at byte [n] is refused"),
+        (r"has \d+ bytes after its end", "has [n] bytes after its end"),
         (r"lacks (at least )?\d+ of its", "lacks $1[n] of its"),
         (r"at line 1 column \d+", "at line 1 column [n]"),
     ];
