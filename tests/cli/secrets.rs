@@ -148,7 +148,11 @@ fn kubectl_got_the_secrets(shop: &Shop) {
     assert_eq!((&store["metadata"]["labels"], &store["metadata"]["namespace"]), (&labels, &json!("data")));
     let pull = objects.iter().find(|object| object["metadata"]["name"] == "registry-pull").unwrap();
     let login: serde_json::Value = serde_json::from_str(&text(pull, ".dockerconfigjson")).unwrap();
-    assert_eq!(login["auths"]["registry.site:5000"], json!({"username": "shop-puller", "password": PULL}));
+    let auth = STANDARD.encode(format!("shop-puller:{PULL}"));
+    assert_eq!(
+        login["auths"]["registry.site:5000"],
+        json!({"username": "shop-puller", "password": PULL, "auth": auth})
+    );
     let calls = shop.calls();
     let place = |what: &str| calls.iter().position(|call| call.starts_with(what)).unwrap();
     assert!(place("kubectl apply") < place("helm upgrade"));

@@ -52,6 +52,18 @@ fn ran(tool: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// skopeo comes from the distribution, not from the rig.
+fn skopeo_is_here() -> bool {
+    let here = Command::new("skopeo").arg("--version").output().is_ok();
+    if !here {
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT TESTED: what skopeo reads, because it is not here: apt-get install skopeo"
+        );
+    }
+    here
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -75,16 +87,19 @@ fn others_read_a_bundle() {
     let expected = digest(&bundle, image);
     let archive = format!("oci-archive:{}:{image}", text(&bundle));
 
-    // skopeo, from the file as it is.
-    let folder = place.path().join("copied");
-    ran("skopeo", &["copy", "--quiet", &archive, &format!("dir:{}", text(&folder))]);
-    let manifest = fs::read(folder.join("manifest.json")).unwrap();
-    let entry = format!("blobs/sha256/{}", expected.trim_start_matches("sha256:"));
-    assert!(manifest == BundleFile::open(&bundle).read(&entry), "skopeo copied another manifest");
-    ran("skopeo", &["copy", "--quiet", "--dest-tls-verify=false", &archive, &format!("docker://{}", at("skopeo/a:1"))]);
     let crane = |args: &[&str]| rig().tool("crane", args).unwrap_or_else(|error| panic!("crane {args:?}: {error}"));
-    assert_eq!(crane(&["digest", &at("skopeo/a:1")]).trim(), expected);
-    crane(&["validate", "--remote", &at("skopeo/a:1")]);
+    if skopeo_is_here() {
+        // From the file as it is.
+        let folder = place.path().join("copied");
+        ran("skopeo", &["copy", "--quiet", &archive, &format!("dir:{}", text(&folder))]);
+        let manifest = fs::read(folder.join("manifest.json")).unwrap();
+        let entry = format!("blobs/sha256/{}", expected.trim_start_matches("sha256:"));
+        assert!(manifest == BundleFile::open(&bundle).read(&entry), "skopeo copied another manifest");
+        let to = format!("docker://{}", at("skopeo/a:1"));
+        ran("skopeo", &["copy", "--quiet", "--dest-tls-verify=false", &archive, &to]);
+        assert_eq!(crane(&["digest", &at("skopeo/a:1")]).trim(), expected);
+        crane(&["validate", "--remote", &at("skopeo/a:1")]);
+    }
 
     // crane, from the folder that it is unpacked into: everything in it, and the image by its digest.
     let layout = place.path().join("layout");
@@ -175,10 +190,14 @@ fn nodes_can_log_in_with_the_pull_secret() {
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     assert_eq!(pulled(&docker("node", &config)), (true, String::new()));
-    let (wrong, said) = pulled(&docker("wrong", &config.replace("word", "w0rd")));
+    let other = STANDARD.encode("node:another");
+    let other = format!(r#"{{"auths": {{"{}": {{"auth": "{other}"}}}}}}"#, registry.address);
+    let (wrong, said) = pulled(&docker("wrong", &other));
     assert!(!wrong && said.contains("UNAUTHORIZED"), "{said}");
     let file = text(place.path()).to_owned() + "/node/config.json";
     let to = format!("dir:{}/pulled", text(place.path()));
     let from = format!("docker://{image}");
-    ran("skopeo", &["copy", "--quiet", "--src-tls-verify=false", "--authfile", &file, &from, &to]);
+    if skopeo_is_here() {
+        ran("skopeo", &["copy", "--quiet", "--src-tls-verify=false", "--authfile", &file, &from, &to]);
+    }
 }

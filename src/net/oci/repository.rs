@@ -99,13 +99,11 @@ pub(in crate::net) fn said(body: &[u8]) -> Option<String> {
     let text = match serde_json::from_slice::<Errors>(body) {
         Ok(Errors { errors }) => {
             let first = errors.into_iter().next()?;
-            let detail = first.detail.and_then(|detail| match detail {
-                serde_json::Value::String(text) => Some(text),
-                // Words there are a cause; names and digests only repeat what was asked.
-                serde_json::Value::Object(map) => {
-                    map.values().filter_map(|value| value.as_str()).find(|text| text.contains(' ')).map(str::to_owned)
-                }
-                _ => None,
+            // Words there are a cause; names and digests only repeat what was asked.
+            let words = |value: &serde_json::Value| value.as_str().filter(|text| text.contains(' ')).map(str::to_owned);
+            let detail = first.detail.and_then(|detail| match &detail {
+                serde_json::Value::Object(map) => map.values().find_map(words),
+                other => words(other),
             });
             [first.code, first.message, detail]
                 .into_iter()
