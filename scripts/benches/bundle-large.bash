@@ -10,7 +10,7 @@ bench_bundle-large() {
       continue
     fi
     say "bundle of $gib GiB"
-    folder=$work/large-$gib release=$work/large-$gib/templates/applications/large
+    folder=$work/platform-$gib release=$work/platform-$gib/templates/applications/large
     mkdir -p "$release/chart/templates" "$folder-upstream"
     write_environment "$folder"
     printf 'apiVersion: platctl.dev/v1\norder: 10\n' >"$folder/templates/applications/tier.yaml"
