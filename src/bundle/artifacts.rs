@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::assemble::{Binary, Blobs, Source};
-use super::gather::{json, no_twins};
+use super::assemble::{Binary, Blobs, Source, json, no_twins};
 use super::{Chart, Contents, Error, Extra, Tool, places};
 use crate::files::FileError;
 use crate::layout::{Descriptor, Manifest, annotation, media};

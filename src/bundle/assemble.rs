@@ -259,3 +259,19 @@ fn file(name: &str, bytes: Vec<u8>) -> (Block, u64, Content) {
 fn room(size: u64) -> u64 {
     entry::BLOCK.saturating_add(padded(size).unwrap_or(u64::MAX))
 }
+
+/// A document's bytes.
+pub(super) fn json(who: &str, document: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(document).map_err(|error| Error::Document { what: who.to_owned(), problem: error.to_string() })
+}
+
+/// Nothing of one kind is there twice.
+pub(super) fn no_twins(names: impl Iterator<Item = String>) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.clone()) {
+            return Err(Error::Twice { what: name });
+        }
+    }
+    Ok(())
+}

@@ -1,13 +1,12 @@
 //! From contents to a layout: the manifests and configurations of all images fetched and checked. Must not fetch
 //! layers.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::assemble::{Binary, Blobs, Layout, Source, Totals};
+use super::assemble::{Binary, Blobs, Layout, Source, Totals, json, no_twins};
 use super::several::every;
 use super::{Contents, Error, Event, Extra, Image, ImageInfo, ManifestInfo, artifacts};
 use crate::digest::Digest;
@@ -185,20 +184,6 @@ fn filtered(image: &Image, manifests: &[ManifestInfo], blobs: &mut Blobs) -> Res
     };
     let name = image.reference.to_string();
     blobs.metadata(media::INDEX, json(&name, &index)?, &name)
-}
-
-pub(super) fn json(who: &str, document: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(document).map_err(|error| Error::Document { what: who.to_owned(), problem: error.to_string() })
-}
-
-pub(super) fn no_twins(names: impl Iterator<Item = String>) -> Result<(), Error> {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name.clone()) {
-            return Err(Error::Twice { what: name });
-        }
-    }
-    Ok(())
 }
 
 fn binary(path: &Path) -> Result<Binary, Error> {

@@ -4,6 +4,7 @@
 mod artifacts;
 mod assemble;
 mod beside;
+mod blobs;
 mod contents;
 mod damage;
 mod difference;
@@ -36,6 +37,7 @@ mod write;
 
 pub use assemble::{Layout, Totals};
 pub use beside::lay_beside;
+pub use blobs::BlobReader;
 pub use contents::{Chart, Contents, Extra, Image, Tool};
 pub use damage::Damage;
 pub use difference::{Change, Difference};
@@ -44,7 +46,7 @@ pub use event::Event;
 pub use gather::gather;
 pub use info::{ChartInfo, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 pub use places::{NeededAt, Places};
-pub use read::{BlobReader, Bundle};
+pub use read::Bundle;
 pub use referrers::{Proof, Referrer, Referrers, referrers};
 pub use shared::{SharedLayer, shared};
 pub use sign::{KeyFile, SignError, SigningKey};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blobs::Blobs;
 use super::open::Found;
-use super::read::Blobs;
 use super::{ChartInfo, Error, ExtraInfo, ImageInfo, ManifestInfo, ToolInfo};
 use crate::digest::Digest;
 use crate::image::Platform;
