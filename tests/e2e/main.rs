@@ -8,6 +8,7 @@
 mod support;
 
 mod capabilities;
+mod closed_world;
 mod failing;
 mod interrupted;
 mod oci;
