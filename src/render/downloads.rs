@@ -107,8 +107,10 @@ fn in_node(node: &Node, above: &Path, add: &mut dyn FnMut(&Path, String)) {
             }
             Value::Map(map) => {
                 let text = |key: &str| map.get(key).and_then(Node::as_str).unwrap_or_default();
-                if VARIABLES.contains(&text("name")) && !text("value").trim().is_empty() {
-                    add(path, format!("{}={}", text("name"), shortened(text("value"))));
+                let (name, value) = (text("name"), text("value").trim());
+                // A chart may keep the list in a ConfigMap.
+                if VARIABLES.contains(&name) && (!value.is_empty() || map.get("valueFrom").is_some()) {
+                    add(path, if value.is_empty() { name.to_owned() } else { format!("{name}={}", shortened(value)) });
                 }
             }
             _ => {}
@@ -121,7 +123,8 @@ fn in_annotations(path: &Path) -> bool {
 }
 
 fn in_text(path: &Path, text: &str, add: &mut dyn FnMut(&Path, String)) {
-    if text.starts_with(HUB) {
+    // The bare scheme is a list of what is understood.
+    if text.len() > HUB.len() && text.starts_with(HUB) {
         add(path, shortened(text));
     }
     // Manifests inside a text: what installs them applies them as they are.
@@ -252,6 +255,7 @@ mod tests {
             "helm upgrade --install x ./chart",
             "git config user.name x",
             "{\"title\": \"curl https://example.com\"}",
+            "hf://",
         ] {
             assert_eq!(of_script(script), [] as [&str; 0], "{script}");
         }
@@ -262,7 +266,7 @@ mod tests {
         let text = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, annotations: {x: apk add y}}\nspec: {template: {spec: {containers: [\n\
             {image: a:1, command: [apk, add, kubectl]},\n\
             {image: a:1, command: [sh, -c], args: [\"apk add kubectl && kubectl get x\"]},\n\
-            {image: g:1, env: [{name: GF_INSTALL_PLUGINS, value: \"a,b\"}, {name: GF_PLUGINS_PREINSTALL, value: \"\"}]}]}}}\n---\n\
+            {image: g:1, env: [{name: GF_INSTALL_PLUGINS, value: \"a,b\"}, {name: GF_PLUGINS_PREINSTALL, value: \"\"}, {name: GF_PLUGINS_PREINSTALL_SYNC, valueFrom: {configMapKeyRef: {name: g, key: plugins}}}]}]}}}\n---\n\
             apiVersion: x.io/v1\nkind: Model\nmetadata: {name: m}\nspec: {storageUri: \"hf://org/model\"}\n";
         let inside = "kind: Job\nspec:\n  containers: [{args: [sh, -c, \"pip install x\"]}]\n---\nenv: []\n";
         let secret = "YXBrIGFkZCBqcQ==";
@@ -274,6 +278,7 @@ mod tests {
             "spec.template.spec.containers[0].command: apk add kubectl",
             "spec.template.spec.containers[1].args[0]: apk add kubectl",
             "spec.template.spec.containers[2].env[0]: GF_INSTALL_PLUGINS=a,b",
+            "spec.template.spec.containers[2].env[2]: GF_PLUGINS_PREINSTALL_SYNC",
             "spec.storageUri: hf://org/model",
             "data[\"r.yaml\"]: spec.containers[0].args[2]: pip install x",
             "data.x: apk add jq",
@@ -283,7 +288,7 @@ mod tests {
             "metadata: {name: j, annotations: {x: apk add y}}",
             "metadata: {name: j, annotations: {helm.sh/hook: test}}",
         );
-        assert_eq!(found(&test), expected[3..]);
+        assert_eq!(found(&test), expected[4..]);
     }
 
     #[test]
