@@ -54,8 +54,10 @@ fn at_host(host: &str, path: &str) -> String {
         return path.to_owned();
     }
     match path.strip_prefix("/v2/") {
-        Some(rest) if !rest.is_empty() => format!("/v2/{host}/{rest}"),
-        _ => format!("/{host}{path}"),
+        // Whether there is a registry at all, every host may be asked.
+        Some("") => path.to_owned(),
+        Some(rest) => format!("/v2/{host}/{rest}"),
+        None => format!("/{host}{path}"),
     }
 }
 

@@ -88,7 +88,7 @@ async fn it_answers_while_the_test_blocks_and_not_when_it_is_gone() -> Result<()
     stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
-    assert!(reply.starts_with("HTTP/1.1 200"));
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     drop(rig);
     assert!(TcpStream::connect(&host).is_err());
     Ok(())
