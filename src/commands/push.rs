@@ -55,12 +55,9 @@ async fn show(
     let Some(declared) = &environment.registry else { return Ok(()) };
     let client = workspace.site_client(context, environment)?;
     let outlook = registry::outlook(bundle, images, &declared.site, &client).await?;
-    for (image, place) in &outlook.images_new {
-        context.ui.line(format!("Would push {image} to {place}"));
-    }
-    for (image, place) in &outlook.images_tagged {
-        context.ui.line(format!("Would tag {image} as {place}"));
-    }
+    let new = outlook.images_new.iter().map(|(image, place)| format!("push {image} to {place}\n"));
+    let tagged = outlook.images_tagged.iter().map(|(image, place)| format!("tag {image} as {place}\n"));
+    context.ui.result(&new.chain(tagged).collect::<String>())?;
     let (new, all) = (outlook.images_new.len(), images.len());
     let sizes = format!("{new} of {} would be new, {}", count(all, "image"), ui::bytes(outlook.bytes));
     context.ui.say("Push", if new > 0 { sizes } else { format!("{} there already", count(all, "image")) });
