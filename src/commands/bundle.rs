@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::image_list::needed_at;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, installation, trust};
-use crate::bundle::{self, Contents, Event, NeededAt, Proof, Referrers, Written};
+use crate::bundle::{self, Contents, Event, Proof, Referrers, Written};
 use crate::definition::{Definition, Environment, Extra};
 use crate::image::Platform;
 use crate::lock::LockedChart;
-use crate::resolve::{Need, Needs};
+use crate::resolve::Needs;
 use crate::supply::locked_chart;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, Progress, count};
@@ -220,15 +221,6 @@ async fn contents(
 fn extra(declared: &Extra) -> bundle::Extra {
     let Extra { name, url, digest } = declared.clone();
     bundle::Extra { name, url, digest }
-}
-
-/// The places that need an image, in a bundle's words.
-pub fn needed_at(places: &BTreeSet<Need>) -> Vec<NeededAt> {
-    let place = |need: &Need| {
-        let Need { release, object, path, confidence } = need.clone();
-        NeededAt { release, object, path, confidence: confidence.word().to_owned() }
-    };
-    places.iter().map(place).collect()
 }
 
 /// The configuration of a chart as an OCI artifact: its Chart.yaml as JSON, as helm pushes it.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::inspect::{Needed, images_text};
+use super::image_list::{Needed, images_text, needed_at};
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format, bundle};
+use super::{API_VERSION, Context, Format};
 use crate::capabilities;
 use crate::definition::{ChartSource, Definition, LOCK_PATH};
 use crate::digest::Digest;
@@ -91,7 +91,7 @@ fn listed(lock: &Lock, needs: &Needs, format: Format) -> String {
 fn needed(image: &Reference, locked: &LockedImage, places: &BTreeSet<Need>) -> Needed {
     let platforms: Vec<String> = locked.platforms.keys().map(ToString::to_string).collect();
     let about = format!("{}  {}  {}", platforms.join(","), crate::ui::bytes(locked.size), locked.digest);
-    let places = bundle::needed_at(places);
+    let places = needed_at(places);
     Needed { lines: [image.to_string(), about], releases: Vec::new(), places }
 }
 
@@ -100,7 +100,7 @@ fn json(image: &Reference, locked: &LockedImage, places: &BTreeSet<Need>) -> ser
         locked.platforms.iter().map(|(platform, digest)| (platform.to_string(), digest)).collect();
     serde_json::json!({
         "ref": image.to_string(), "digest": locked.digest, "size": locked.size, "platforms": platforms,
-        "releases": locked.from, "places": bundle::needed_at(places),
+        "releases": locked.from, "places": needed_at(places),
     })
 }
 

@@ -1,10 +1,12 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `installation` and `trust`; `recover` is a part of apply, `survey` of doctor.
+//! `installation` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
+//! doctor.
 
 pub mod apply;
 pub mod bundle;
 pub mod doctor;
 mod flags;
+pub mod image_list;
 pub mod inspect;
 pub mod installation;
 pub mod lint;

@@ -9,12 +9,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::image_list::{Needed, images_text};
 use super::{API_VERSION, Context, Format, trust};
 use crate::bundle::{Bundle, Damage, Event, Verified};
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, count};
-
-pub use by_release::{Needed, images_text};
 
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +69,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
 
 /// What was asked for, found before anything is printed.
 struct Parts {
-    images: Option<Vec<by_release::Needed>>,
+    images: Option<Vec<Needed>>,
     releases: Option<Vec<by_release::ByRelease>>,
     shared: bool,
     diff: Option<since::Since>,
@@ -91,7 +90,7 @@ impl Parts {
     fn text(&self, bundle: &Bundle) -> String {
         let mut parts = vec![describe::summary(bundle)];
         parts.extend(self.releases.as_deref().map(by_release::releases_text));
-        parts.extend(self.images.as_deref().map(by_release::images_text));
+        parts.extend(self.images.as_deref().map(images_text));
         parts.extend(self.shared.then(|| describe::shared_text(bundle)));
         parts.extend(self.diff.as_ref().map(since::Since::text));
         parts.join("\n")
