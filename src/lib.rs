@@ -11,7 +11,7 @@
 //! | 5 | [`plan`] [`resolve`] [`lint`] | what is to be done · what the lock should say · what is wrong |
 //! | 4 | [`secrets`] [`render`] [`supply`] [`bundle`] [`registry`] | tokens to secrets, masks · values → helm → objects, images · locked bytes · the file · push |
 //! | 3 | [`tools`] [`net`] | the only processes · the only sockets |
-//! | 2 | [`definition`] [`lock`] [`capabilities`] | environments, tiers, releases, values · `charts-lock.yaml` · what clusters offer |
+//! | 2 | [`definition`] [`lock`] [`capabilities`] [`record`] | environments, tiers, releases, values · `charts-lock.yaml` · what clusters offer · what helm installed |
 //! | 1 | [`object`] [`image`] [`layout`] | Kubernetes objects and the walk · references · OCI layout names |
 //! | 0 | [`digest`] [`files`] [`yaml`] [`surroundings`] | hashes · atomic files · the one YAML reader · environment variables |
 //!
@@ -46,6 +46,7 @@ pub mod lock;
 pub mod net;
 pub mod object;
 pub mod plan;
+pub mod record;
 pub mod registry;
 pub mod render;
 pub mod resolve;

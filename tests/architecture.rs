@@ -20,7 +20,7 @@ const fn room(floor: u8, name: &'static str, neighbours: &'static [&'static str]
 }
 
 /// The one table. Imports go down, or sideways to a neighbour named here; tests inside a room keep to it too.
-const ROOMS: [Room; 26] = [
+const ROOMS: [Room; 27] = [
     room(0, "digest", &[]),
     room(0, "files", &["digest"]),
     room(0, "surroundings", &[]),
@@ -31,6 +31,7 @@ const ROOMS: [Room; 26] = [
     room(2, "capabilities", &["definition"]),
     room(2, "definition", &[]),
     room(2, "lock", &["definition"]),
+    room(2, "record", &[]),
     room(3, "net", &[]),
     room(3, "tools", &[]),
     room(4, "bundle", &[]),

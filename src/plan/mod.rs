@@ -3,6 +3,7 @@
 
 mod inputs;
 mod observe;
+mod run;
 mod select;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::lock::Lock;
 
 pub use inputs::{Decisive, inputs, secrets};
 pub use observe::{Observation, Observed};
+pub use run::run_stamp;
 pub use select::{InvalidSelector, Selector};
 
 /// Labels on helm's record of a release.

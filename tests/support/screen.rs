@@ -9,7 +9,7 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"sha256-[0-9a-f]{64}", "sha256-[hex]"),
         (r"\b[0-9a-f]{64}\b", "[hex]"),
         (r"\b[0-9a-f]{40}\b", "[inputs]"),
-        (r"run-[A-Za-z0-9]{6}\b", "run-[id]"),
+        (r"\b\d{8}-\d{6}-[A-Za-z0-9]{4}\b", "[run]"),
         (r"\b\d+(\.\d+)? ([KMGT]iB|B)\b", "[size]"),
         (r"\b(\d+\.\ds|\d+m\d\ds)\b", "[time]"),
         (r"/store/\.\d+\.\d+", "/store/.[pid]"),

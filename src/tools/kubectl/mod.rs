@@ -1,10 +1,12 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod records;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::process::{self, Call, CallError, Interrupt};
+use crate::tools::process::{self, Call, CallError, Interrupt};
 
 /// Who owns the fields this program applies itself.
 const FIELD_MANAGER: &str = "platctl";
@@ -28,7 +30,7 @@ impl Cluster {
         self.args("--context")
     }
 
-    pub(super) fn helm_args(&self) -> Vec<String> {
+    pub(in crate::tools) fn helm_args(&self) -> Vec<String> {
         self.args("--kube-context")
     }
 
@@ -135,7 +137,11 @@ impl Kubectl {
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
-    async fn run(&self, mut args: Vec<String>, stdin: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+    async fn run(&self, args: Vec<String>, stdin: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+        process::run(self.call(args, stdin), &self.interrupt).await
+    }
+
+    fn call<'a>(&'a self, mut args: Vec<String>, stdin: Option<&'a [u8]>) -> Call<'a> {
         if args[0] != "wait" {
             args.push(format!("--request-timeout={}s", self.request_timeout.as_secs()));
         }
@@ -144,7 +150,6 @@ impl Kubectl {
         let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
-        let call = Call { program: &self.program, args, variables, stdin, output_folder: &self.home };
-        process::run(call, &self.interrupt).await
+        Call { program: &self.program, args, variables, stdin, output_folder: &self.home }
     }
 }

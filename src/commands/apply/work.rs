@@ -1,113 +1,27 @@
-//! `platctl apply`: makes the cluster what the definition says.
+//! Doing what the plan says: everything is rendered, checked and pushed before the cluster is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use super::installation::{self, Installation};
-use super::plan::{action, summary};
-use super::post_render::Task;
-use super::recover::{self, Recovery};
-use super::workspace::Workspace;
-use super::{Context, push, reveal};
+use super::report::draw;
 use crate::bundle::ImageInfo;
-use crate::definition::{Definition, Release};
-use crate::execute::{self, Event, Hands, Report, Work};
+use crate::commands::installation::Installation;
+use crate::commands::post_render::Task;
+use crate::commands::workspace::Workspace;
+use crate::commands::{Context, push, reveal};
+use crate::definition::Release;
+use crate::execute::{self, Hands, Report, Work};
 use crate::files;
-use crate::plan::{self, Action, Plan, Step};
+use crate::plan::{self, Plan, Step};
 use crate::render::{self, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::tools::{self, Helm, Kubectl};
-use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
-use crate::ui::{Ui, duration};
-
-/// Flags of `apply`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not insist that what selected releases need is deployed
-    #[arg(long)]
-    skip_needs: bool,
-    /// Put releases right that helm left in the middle of an operation
-    #[arg(long, value_enum, value_name = "HOW")]
-    recover: Option<Recovery>,
-    /// Accepted for scripts: apply asks no question
-    #[arg(short, long)]
-    yes: bool,
-}
-
-/// Runs the verb.
-///
-/// # Errors
-/// [`Failures`].
-pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
-    let begun = Instant::now();
-    let workspace = Workspace::open(context)?;
-    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
-    let desired = installation.desired(&workspace, &context.global.selector()?)?;
-    let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let mut observed = installation::observe(&kubectl, &installation.definition).await?;
-    let mut plan = Plan::build(&installation.definition, &desired, &observed);
-    if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
-        observed = installation::observe(&kubectl, &installation.definition).await?;
-        plan = Plan::build(&installation.definition, &desired, &observed);
-    }
-    context.ui.say("Plan", summary(&plan));
-    for name in &plan.undeclared {
-        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
-    }
-    if args.dry_run {
-        show(&context.ui, &plan);
-        return Ok(0);
-    }
-    if plan.changes().next().is_none() {
-        return Ok(0);
-    }
-    refuse_blocked(&plan)?;
-    if !args.skip_needs {
-        installation::check_needs(&installation, &plan, &observed)?;
-    }
-    let report = change(context, &workspace, &installation, &plan, &kubectl).await?;
-    conclude(context, &installation.definition, &plan, &report, begun.elapsed())
-}
-
-/// What apply would do, a line each.
-fn show(ui: &Ui, plan: &Plan) {
-    for tier in &plan.tiers {
-        let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
-        if !changes.is_empty() {
-            ui.line(format!("Would apply {}", tier.name));
-            changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
-        }
-    }
-}
-
-fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
-    let failures: Vec<Failure> = plan.steps().filter_map(failure::blocked).collect();
-    if failures.is_empty() { Ok(()) } else { Err(Failures::new(failures).exit(exit::REFUSED)) }
-}
-
-/// Waits for what an earlier run left at work and puts right what was asked for; whether the cluster must be looked at again.
-async fn recovered(
-    context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
-    plan: &Plan,
-    kubectl: &Kubectl,
-    how: Option<Recovery>,
-) -> Result<bool, Failures> {
-    if plan.changes().next().is_none() {
-        return Ok(false);
-    }
-    let helm = workspace.helm(context, &installation.definition.environment).await?;
-    recover::recover(context, plan, &helm, kubectl, how).await
-}
+use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Does what the plan says: images first, then the cluster.
-async fn change(
+pub(super) async fn change(
     context: &Context,
     workspace: &Workspace,
     installation: &Installation,
@@ -203,7 +117,8 @@ fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
     let runs = context.surroundings.cache.join("runs");
     files::private_folder(&runs)?;
     files::remove_older(&runs, Duration::from_secs(24 * 3600));
-    let made = tempfile::Builder::new().prefix("run-").tempdir_in(&runs);
+    let prefix = format!("run-{}-", plan::run_stamp(SystemTime::now()));
+    let made = tempfile::Builder::new().prefix(&prefix).rand_bytes(4).tempdir_in(&runs);
     Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
 }
 
@@ -223,7 +138,7 @@ async fn prepare(
     let task = Task { rewriting: installation.rewritings[&release.name].clone(), findings: findings.clone() };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
-    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches('.').to_owned();
+    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
@@ -236,47 +151,4 @@ async fn prepare(
         findings,
         crds: rendered.crds(),
     })
-}
-
-fn draw(ui: &Ui, event: &Event) {
-    let line = |mark: String, step: &Step, elapsed: Option<Duration>| {
-        let elapsed = elapsed.map(|e| format!("  {}", duration(e))).unwrap_or_default();
-        ui.line(format!("  {mark} {:<22}  {}{elapsed}", step.release, action(step)));
-    };
-    match event {
-        Event::Tier(name) => ui.line(format!("{} {name}", ui.style.heading("Applying"))),
-        Event::Started(step) => ui.detail("Starting", &step.release),
-        Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
-        Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
-        Event::Skipped(step, need) => ui.line(format!("  - {:<22}  skipped: it needs {need}", step.release)),
-    }
-}
-
-/// Says how it ended.
-fn conclude(
-    context: &Context,
-    definition: &Definition,
-    plan: &Plan,
-    report: &Report,
-    elapsed: Duration,
-) -> Result<u8, Failures> {
-    let changes = plan.changes().count();
-    let done = report.done.len();
-    if report.failed.is_empty() && !report.interrupted && done == changes {
-        context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
-        return Ok(0);
-    }
-    let mut failures: Vec<Failure> =
-        report.failed.iter().flat_map(|error| failure::release(definition, error)).collect();
-    if report.interrupted && failures.is_empty() {
-        failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
-    }
-    if let Some(last) = failures.last_mut() {
-        if !report.skipped.is_empty() {
-            last.help.push(format!("not begun: {}", report.skipped.join(", ")));
-        }
-        last.help.push(format!("{done} of {changes} done; go on with the same command: what is done stays as it is"));
-    }
-    let failures = Failures::new(failures);
-    Err(if report.interrupted { failures.exit(exit::INTERRUPTED) } else { failures })
 }

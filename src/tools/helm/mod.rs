@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::kubectl::Cluster;
-use super::plugin;
-use super::process::{self, Call, CallError, Interrupt};
 use crate::surroundings::POST_RENDER;
+use crate::tools::kubectl::Cluster;
+use crate::tools::plugin;
+use crate::tools::process::{self, Call, CallError, Interrupt};
 
 /// A helm executable in surroundings of its own.
 #[derive(Debug, Clone)]

@@ -1,0 +1,66 @@
+//! What apply tells: what it would do, what happens, and how it ended.
+
+use std::time::Duration;
+
+use crate::commands::Context;
+use crate::commands::plan::action;
+use crate::definition::Definition;
+use crate::execute::{Event, Report};
+use crate::plan::{Action, Plan, Step};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+use crate::ui::{Ui, duration};
+
+/// What apply would do, a line each.
+pub(super) fn show(ui: &Ui, plan: &Plan) {
+    for tier in &plan.tiers {
+        let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
+        if !changes.is_empty() {
+            ui.line(format!("Would apply {}", tier.name));
+            changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
+        }
+    }
+}
+
+/// One event, a line.
+pub(super) fn draw(ui: &Ui, event: &Event) {
+    let line = |mark: String, step: &Step, elapsed: Option<Duration>| {
+        let elapsed = elapsed.map(|e| format!("  {}", duration(e))).unwrap_or_default();
+        ui.line(format!("  {mark} {:<22}  {}{elapsed}", step.release, action(step)));
+    };
+    match event {
+        Event::Tier(name) => ui.line(format!("{} {name}", ui.style.heading("Applying"))),
+        Event::Started(step) => ui.detail("Starting", &step.release),
+        Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
+        Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
+        Event::Skipped(step, need) => ui.line(format!("  - {:<22}  skipped: it needs {need}", step.release)),
+    }
+}
+
+/// Says how it ended.
+pub(super) fn conclude(
+    context: &Context,
+    definition: &Definition,
+    plan: &Plan,
+    report: &Report,
+    elapsed: Duration,
+) -> Result<u8, Failures> {
+    let changes = plan.changes().count();
+    let done = report.done.len();
+    if report.failed.is_empty() && !report.interrupted && done == changes {
+        context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
+        return Ok(0);
+    }
+    let mut failures: Vec<Failure> =
+        report.failed.iter().flat_map(|error| failure::release(definition, error)).collect();
+    if report.interrupted && failures.is_empty() {
+        failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
+    }
+    if let Some(last) = failures.last_mut() {
+        if !report.skipped.is_empty() {
+            last.help.push(format!("not begun: {}", report.skipped.join(", ")));
+        }
+        last.help.push(format!("{done} of {changes} done; go on with the same command: what is done stays as it is"));
+    }
+    let failures = Failures::new(failures);
+    Err(if report.interrupted { failures.exit(exit::INTERRUPTED) } else { failures })
+}

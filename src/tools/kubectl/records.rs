@@ -1,0 +1,16 @@
+//! helm's records, as kubectl gets them.
+
+use super::Kubectl;
+use crate::tools::process::{self, CallError};
+
+impl Kubectl {
+    /// The Secret in which helm keeps one revision of a release, as JSON. Secrets are in it.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn release_record(&self, namespace: &str, release: &str, revision: u64) -> Result<String, CallError> {
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{release}.v{revision}");
+        let call = self.call(vec!["get".to_owned(), "--raw".to_owned(), path], None);
+        Ok(String::from_utf8_lossy(&process::run_in_memory(call, &self.interrupt).await?).into_owned())
+    }
+}
