@@ -1,8 +1,10 @@
 //! The one loop that changes a cluster: tiers in order, needs inside a tier, bounded concurrency. It does what the
 //! plan says and decides nothing; it tells what happens as events.
 
-mod diagnose;
+mod failed;
+mod readiness;
 mod release;
+mod retry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +17,12 @@ use zeroize::Zeroizing;
 use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
-pub use release::{Cause, ReleaseError};
+pub use failed::{Cause, ReleaseError};
+pub use readiness::{Reason, Unready, workloads};
+use retry::Patience;
+
+/// How many releases that fail in the same way end a run: what is wrong then is not theirs.
+const SAME_FAILURES: usize = 3;
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.
 #[derive(Clone)]
@@ -36,6 +43,8 @@ pub struct Work {
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
     pub findings: PathBuf,
+    /// What it runs, hooks left out: asked about when helm gives up without naming anything.
+    pub runs: Vec<Unready>,
     /// Resource definitions of its `crds/` folders: names and text.
     pub crds: Option<(Vec<String>, String)>,
 }
@@ -49,6 +58,8 @@ pub struct Hands<'a> {
     pub kubectl: &'a Kubectl,
     /// Releases at once.
     pub at_once: usize,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
 }
 
 /// Something that happened.
@@ -62,6 +73,8 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// Something is tried again, for the reason that is given.
+    Again(&'a str, String),
     /// A release is left out because one that it needs failed.
     Skipped(&'a Step, &'a str),
 }
@@ -77,6 +90,33 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
+    /// Why nothing more was begun.
+    pub stopped: Option<Stopped>,
+}
+
+/// Why a run begins nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// Something failed, and that is what was asked for.
+    FailFast,
+    /// These releases failed in the same way.
+    Same(Vec<String>),
+}
+
+impl Report {
+    /// Whether anything more may be begun.
+    fn goes_on(&self, hands: Hands<'_>) -> bool {
+        self.stopped.is_none() && !hands.helm.interrupt.said()
+    }
+
+    fn fail(&mut self, error: ReleaseError, hands: Hands<'_>) {
+        self.failed.push(error);
+        if hands.fail_fast {
+            self.stopped = Some(Stopped::FailFast);
+        } else if self.stopped.is_none() && !hands.helm.interrupt.said() {
+            self.stopped = failed::same(&self.failed, SAME_FAILURES).map(Stopped::Same);
+        }
+    }
 }
 
 /// Does what a plan says.
@@ -90,8 +130,10 @@ pub async fn run(
     let mut report = Report::default();
     // All at once: each call of kubectl has the API server describe all its types.
     let wanted: BTreeSet<&str> = plan.changes().map(|step| step.namespace.as_str()).collect();
-    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
-        report.failed.push(cause.of("the namespaces"));
+    let mut patience = Patience::of(Duration::MAX, &hands.helm.interrupt);
+    let say = |why| events(Event::Again("the namespaces", why));
+    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces, &mut patience, &say).await {
+        report.failed.push(ReleaseError { tries: patience.tries, ..cause.of("the namespaces", "") });
         report.skipped.extend(plan.changes().map(|step| step.release.clone()));
         report.interrupted = hands.helm.interrupt.said();
         return report;
@@ -102,7 +144,7 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || hands.helm.interrupt.said() {
+        if stopped || !report.goes_on(hands) {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
@@ -125,13 +167,14 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && !hands.helm.interrupt.said() {
+        while running.len() < hands.at_once && report.goes_on(hands) {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let result = release::apply(step, &work[&step.release], hands).await;
+                let say = |why| events(Event::Again(&step.release, why));
+                let result = release::apply(step, &work[&step.release], hands, &say).await;
                 (step, result, begun.elapsed())
             });
         }
@@ -143,7 +186,7 @@ async fn run_tier<'p>(
             }
             Err(error) => {
                 events(Event::Failed(step, elapsed));
-                report.failed.push(error);
+                report.fail(error, hands);
             }
         }
     }

@@ -9,6 +9,7 @@ mod kubectl;
 mod orphan;
 mod plugin;
 mod process;
+mod refusal;
 mod sops;
 
 pub use catalog::{Tool, tool};
@@ -19,4 +20,5 @@ pub use kubectl::{Cluster, Kubectl};
 pub use orphan::at_work;
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
+pub use refusal::{Transient, denied, immutable, transient};
 pub use sops::{Sops, exit as sops_exit};

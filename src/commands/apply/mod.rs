@@ -23,6 +23,9 @@ pub struct Args {
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Begin nothing more after the first failure
+    #[arg(long)]
+    fail_fast: bool,
     /// Put releases right that helm left in the middle of an operation
     #[arg(long, value_enum, value_name = "HOW")]
     recover: Option<Recovery>,
@@ -62,7 +65,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     if !args.skip_needs {
         installation::check_needs(&installation, &plan, &observed)?;
     }
-    let report = work::change(context, &workspace, &installation, &plan, &kubectl).await?;
+    let report = work::change(context, &workspace, &installation, &plan, &kubectl, args.fail_fast).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 

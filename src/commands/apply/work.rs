@@ -27,6 +27,7 @@ pub(super) async fn change(
     installation: &Installation,
     plan: &Plan,
     kubectl: &Kubectl,
+    fail_fast: bool,
 ) -> Result<Report, Failures> {
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -50,9 +51,10 @@ pub(super) async fn change(
         );
     }
     let namespaces = installation.definition.namespaces();
-    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
+    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases, fail_fast).await)
 }
 
+#[allow(clippy::too_many_arguments)]
 async fn execute(
     context: &Context,
     plan: &Plan,
@@ -61,8 +63,9 @@ async fn execute(
     helm: &Helm,
     kubectl: &Kubectl,
     at_once: usize,
+    fail_fast: bool,
 ) -> Report {
-    let hands = Hands { helm, kubectl, at_once };
+    let hands = Hands { helm, kubectl, at_once, fail_fast };
     execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
 }
 
@@ -149,6 +152,7 @@ async fn prepare(
         timeout: release.timeout,
         task: task_path,
         findings,
+        runs: execute::workloads(&rendered.stream, &release.namespace),
         crds: rendered.crds(),
     })
 }

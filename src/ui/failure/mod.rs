@@ -7,6 +7,7 @@ mod definition;
 mod network;
 pub mod runbook;
 mod secrets;
+mod step;
 mod supply;
 
 use std::error::Error;
@@ -16,10 +17,11 @@ use super::Style;
 use crate::render::Culprit;
 use crate::yaml::{Excerpt, Problem};
 
-pub use cluster::{blocked, cluster, release};
+pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use secrets::secrets_by_hand;
+pub use step::{release, same};
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
