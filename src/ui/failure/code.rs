@@ -64,6 +64,8 @@ pub enum Code {
     NotReady = 412,
     /// The run was interrupted.
     Interrupted = 413,
+    /// helm's records can't be listed.
+    RecordsHidden = 461,
     /// The network failed.
     Network = 501,
     /// A registry refused images.
