@@ -17,6 +17,7 @@ pub mod push;
 mod records;
 pub mod recover;
 pub mod reveal;
+pub mod runbook;
 pub mod secrets;
 pub mod status;
 pub mod survey;

@@ -6,6 +6,7 @@ mod code;
 mod definition;
 mod lifecycle;
 mod network;
+pub mod runbook;
 mod secrets;
 mod supply;
 
