@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod failed;
+pub mod journal;
 mod readiness;
 mod release;
 mod retry;
