@@ -6,6 +6,7 @@ use super::ComputedImages;
 use super::declared_secret::{self, DeclaredSecret};
 use super::environment::{check_api_version, duration_field};
 use super::exception::Exception;
+use super::hooks::{self, Hooks};
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
 
@@ -50,6 +51,7 @@ pub(super) struct ReleaseFile {
     pub computed_images: Vec<ComputedImages>,
     pub exceptions: Vec<Exception>,
     pub secrets: Vec<DeclaredSecret>,
+    pub hooks: Hooks,
 }
 
 impl IgnoredImage {
@@ -94,6 +96,7 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         computed_images: Vec::new(),
         exceptions: Vec::new(),
         secrets: declared_secret::typed(sources, fields.list("secrets")?)?,
+        hooks: hooks::typed(sources, fields.get("hooks"), folder)?,
     };
     if let Some(node) = fields.get("images") {
         images(sources, node, &mut release)?;

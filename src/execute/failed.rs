@@ -2,7 +2,7 @@
 
 use super::readiness::Reason;
 use crate::render::Violation;
-use crate::tools::CallError;
+use crate::tools::{CallError, ScriptError};
 
 /// A release's step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,15 @@ pub enum Cause {
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
+    /// A program of the definition, before or after it, failed.
+    #[error("a hook failed")]
+    Hook(#[source] ScriptError),
+    /// What helm keeps of an earlier try could not be forgotten.
+    #[error("cannot forget its failed installation")]
+    Forget(#[source] CallError),
+    /// It could not be recorded that everything is done.
+    #[error("cannot record that it is done")]
+    Finish(#[source] CallError),
     /// helm gave up waiting, or a hook of the chart failed.
     #[error("it did not become ready")]
     NotReady(#[source] CallError, Reason),
@@ -51,10 +60,17 @@ impl Cause {
     /// What it would be called if it happened to another release: words without names and numbers that are made up.
     fn likeness(&self, release: &str) -> String {
         let words = match self {
-            Cause::Namespaces(error) | Cause::Secrets(error) | Cause::Crds(error) | Cause::Helm(error) => {
+            Cause::Namespaces(error)
+            | Cause::Secrets(error)
+            | Cause::Crds(error)
+            | Cause::Forget(error)
+            | Cause::Finish(error)
+            | Cause::Helm(error) => {
                 let said = |line: &&str| !line.starts_with("level=") && !line.ends_with("Installing it now.");
                 error.stderr().lines().filter(said).collect::<Vec<_>>().join("\n")
             }
+            // A program has reasons of its own.
+            Cause::Hook(_) => return format!("{self}: {release}"),
             Cause::Images(violations) => format!("{} images", violations.len()),
             Cause::NotReady(_, reason) => {
                 let lines: Vec<&String> = reason.lines.iter().filter(|line| !line.starts_with("  | ")).collect();

@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod failed;
+mod hooks;
 pub mod journal;
 mod readiness;
 mod release;
@@ -19,6 +20,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use failed::{Cause, ReleaseError};
+pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
 use retry::Patience;
 
@@ -46,6 +48,16 @@ pub struct Work {
     pub findings: PathBuf,
     /// What it runs, hooks left out: asked about when helm gives up without naming anything.
     pub runs: Vec<Unready>,
+    /// Programs around it.
+    pub hooks: Scripts,
+    /// The label of its record, and its value, that say that everything is done, what follows helm too. None, when helm
+    /// itself can say so, because nothing follows.
+    pub finish: Option<(String, String)>,
+    /// What follows its tier says so, and not what follows itself.
+    pub finish_with_tier: bool,
+    /// What helm keeps of a failed first install is forgotten before the next try, because an upgrade, which helm would make
+    /// of it, leaves out hooks that are for the installation alone.
+    pub forget: bool,
     /// Resource definitions of its `crds/` folders: names and text.
     pub crds: Option<(Vec<String>, String)>,
 }
@@ -74,6 +86,8 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// A program of the definition ran; this is the end of its output.
+    Ran(&'a str, String),
     /// Something is tried again, for the reason that is given.
     Again(&'a str, String),
     /// A release is left out because one that it needs failed.
@@ -125,6 +139,7 @@ pub async fn run(
     plan: &Plan,
     namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     work: &BTreeMap<String, Work>,
+    tiers: &BTreeMap<String, Scripts>,
     hands: Hands<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Report {
@@ -150,11 +165,43 @@ pub async fn run(
             continue;
         }
         events(Event::Tier(&tier.name));
-        run_tier(&changes, work, hands, events, &mut report).await;
-        stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
+        let scripts = tiers.get(&tier.name).cloned().unwrap_or_default();
+        match hooks::run(&scripts.before, hands, events).await {
+            Ok(()) => run_tier(&changes, work, hands, events, &mut report).await,
+            Err(error) => {
+                report.fail(Cause::Hook(error).of(&format!("tier {}", tier.name), ""), hands);
+                report.skipped.extend(changes.iter().map(|step| step.release.clone()));
+            }
+        }
+        if !changes.iter().all(|step| report.done.contains(&step.release)) {
+            stopped |= tier.gate;
+            continue;
+        }
+        if let Err(error) = finish_tier(&scripts, &changes, work, hands, events).await {
+            report.fail(error.of(&format!("tier {}", tier.name), ""), hands);
+            stopped |= tier.gate;
+        }
     }
     report.interrupted = hands.helm.interrupt.said();
     report
+}
+
+/// What follows a tier whose releases are all done; only then are those done that it has a part in.
+async fn finish_tier(
+    scripts: &Scripts,
+    changes: &[&Step],
+    work: &BTreeMap<String, Work>,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), Cause> {
+    if scripts.after.is_empty() {
+        return Ok(());
+    }
+    hooks::run(&scripts.after, hands, events).await.map_err(Cause::Hook)?;
+    for step in changes {
+        release::finish(step, &work[&step.release], hands).await?;
+    }
+    Ok(())
 }
 
 async fn run_tier<'p>(
@@ -174,8 +221,7 @@ async fn run_tier<'p>(
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let say = |why| events(Event::Again(&step.release, why));
-                let result = release::apply(step, &work[&step.release], hands, &say).await;
+                let result = release::apply(step, &work[&step.release], hands, events).await;
                 (step, result, begun.elapsed())
             });
         }

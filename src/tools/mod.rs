@@ -11,6 +11,7 @@ mod orphan;
 mod plugin;
 mod process;
 mod refusal;
+mod script;
 mod sops;
 
 pub use catalog::{Tool, tool};
@@ -23,4 +24,5 @@ pub use orphan::at_work;
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
 pub use refusal::{Transient, denied, immutable, transient};
+pub use script::{Script, ScriptError};
 pub use sops::{Sops, exit as sops_exit};

@@ -1,5 +1,6 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
+mod hooks;
 mod report;
 mod work;
 

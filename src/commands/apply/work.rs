@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::hooks;
 use super::report::draw;
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
-use crate::definition::Release;
-use crate::execute::{self, Hands, Report, Work};
+use crate::definition::{Release, Tier};
+use crate::execute::{self, Hands, Report, Scripts, Work};
 use crate::files;
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Action, Because, Plan, Step};
 use crate::render::{self, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
@@ -36,6 +37,8 @@ pub(super) async fn change(
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
     let rendered = installation.render(context, workspace, &releases).await?;
+    let streams = releases.iter().zip(&rendered).map(|(release, rendered)| (release.name.as_str(), &rendered.stream));
+    let plan = &plan::foresee(plan.clone(), &streams.collect());
     push_images(context, workspace, installation, &releases).await?;
 
     let folder = run_folder(context)?;
@@ -47,11 +50,14 @@ pub(super) async fn change(
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, installation, plan, step, release, rendered, &revealed, folder.path()).await?,
+            prepare(context, workspace, installation, plan, step, release, rendered, &revealed, folder.path(), kubectl)
+                .await?,
         );
     }
+    let tiers = tier_hooks(context, workspace, installation, kubectl, folder.path())?;
     let namespaces = installation.definition.namespaces();
-    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases, fail_fast).await)
+    Ok(execute(context, plan, &namespaces, &work, &tiers, &helm, kubectl, environment.concurrency.releases, fail_fast)
+        .await)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -60,13 +66,35 @@ async fn execute(
     plan: &Plan,
     namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     work: &BTreeMap<String, Work>,
+    tiers: &BTreeMap<String, Scripts>,
     helm: &Helm,
     kubectl: &Kubectl,
     at_once: usize,
     fail_fast: bool,
 ) -> Report {
     let hands = Hands { helm, kubectl, at_once, fail_fast };
-    execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
+    execute::run(plan, namespaces, work, tiers, hands, &|event| draw(&context.ui, &event)).await
+}
+
+/// The programs around tiers.
+fn tier_hooks(
+    context: &Context,
+    workspace: &Workspace,
+    installation: &Installation,
+    kubectl: &Kubectl,
+    folder: &Path,
+) -> Result<BTreeMap<String, Scripts>, Failures> {
+    let environment = &installation.definition.environment;
+    let ready = |tier: &Tier| {
+        let about = [
+            ("PLATCTL_PLATFORM", environment.platform.as_str()),
+            ("PLATCTL_ENVIRONMENT", &environment.name),
+            ("PLATCTL_TIER", &tier.name),
+        ];
+        let place = folder.join(format!("{}.tier-hooks", tier.name));
+        Ok((tier.name.clone(), hooks::prepare(context, workspace, kubectl, &tier.hooks, &about, &place)?))
+    };
+    installation.definition.tiers.iter().map(ready).collect()
 }
 
 /// All charts and tools of the bundle are what the lock says, before anything is changed.
@@ -127,6 +155,7 @@ fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
 
 #[allow(clippy::too_many_arguments)]
 async fn prepare(
+    context: &Context,
     workspace: &Workspace,
     installation: &Installation,
     plan: &Plan,
@@ -135,6 +164,7 @@ async fn prepare(
     rendered: &Rendered,
     revealed: &Revealed,
     folder: &Path,
+    kubectl: &Kubectl,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let findings = folder.join(format!("{}.findings.json", release.name));
@@ -142,12 +172,31 @@ async fn prepare(
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();
+    let tier = &installation.definition.tiers[release.tier];
+    let environment = &installation.definition.environment;
+    let about = [
+        ("PLATCTL_PLATFORM", environment.platform.as_str()),
+        ("PLATCTL_ENVIRONMENT", &environment.name),
+        ("PLATCTL_TIER", &tier.name),
+        ("PLATCTL_RELEASE", &release.name),
+        ("PLATCTL_NAMESPACE", &release.namespace),
+    ];
+    let place = folder.join(format!("{}.hooks", release.name));
+    let hooks = hooks::prepare(context, workspace, kubectl, &release.hooks, &about, &place)?;
+    let finish_with_tier = !tier.hooks.after.is_empty();
+    let follows = finish_with_tier || !hooks.after.is_empty();
+    let (labels, finish) = plan::labels_until_done(plan::labels(plan, step, &run), follows);
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
-        labels: plan::labels(plan, step, &run),
+        labels,
+        finish,
+        finish_with_tier,
+        hooks,
+        forget: matches!(step.action, Action::Install | Action::Upgrade { because: Because::InstallHooks, .. })
+            && plan::has_install_hooks(&rendered.stream),
         wait: release.wait,
         timeout: release.timeout,
         task: task_path,

@@ -1,5 +1,6 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod marks;
 mod records;
 mod workings;
 
