@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod diagnose;
+pub mod journal;
 mod release;
 
 use std::collections::{BTreeMap, BTreeSet};

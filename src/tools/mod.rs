@@ -4,6 +4,7 @@
 mod catalog;
 mod complaint;
 mod helm;
+mod host;
 mod install;
 mod kubectl;
 mod orphan;
@@ -14,6 +15,7 @@ mod sops;
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
+pub use host::{Host, Process};
 pub use install::{InstallError, install};
 pub use kubectl::{Cluster, Kubectl};
 pub use orphan::at_work;
