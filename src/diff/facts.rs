@@ -23,12 +23,17 @@ pub(super) fn facts(object: &Json) -> Vec<String> {
         facts.extend(listed("port", ports.collect()));
     }
     if object["kind"] == "Ingress" {
-        facts.extend(listed("host", items(&spec["rules"]).filter_map(|r| r["host"].as_str()).map(str::to_owned).collect()));
+        facts.extend(listed(
+            "host",
+            items(&spec["rules"]).filter_map(|r| r["host"].as_str()).map(str::to_owned).collect(),
+        ));
     }
     if let Some(size) = spec["resources"]["requests"]["storage"].as_str() {
         facts.push(size.to_owned());
     }
-    if let Some(size) = items(&spec["volumeClaimTemplates"]).find_map(|c| c["spec"]["resources"]["requests"]["storage"].as_str()) {
+    if let Some(size) =
+        items(&spec["volumeClaimTemplates"]).find_map(|c| c["spec"]["resources"]["requests"]["storage"].as_str())
+    {
         facts.push(format!("{size} each"));
     }
     let mut keys: Vec<String> = Vec::new();

@@ -121,8 +121,7 @@ impl Walk<'_> {
             Json::String(text) if tokens(other) && !veil::holds(text) => Json::from(MASK),
             value => veil.value(value),
         };
-        let change =
-            FieldChange::Changed { old: shown(self.how.old, old, new), new: shown(self.how.new, new, old) };
+        let change = FieldChange::Changed { old: shown(self.how.old, old, new), new: shown(self.how.new, new, old) };
         self.push(change);
         if noise::holds_quantities(&self.path) && same_quantity(old, new) {
             self.fold(Noise::Quantity);

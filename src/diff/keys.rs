@@ -87,10 +87,16 @@ mod tests {
         use serde_json::json;
         for (list, items, expected) in [
             ("containers", json!([{"name": "a"}, {"name": "b"}]), Some(vec!["name=a", "name=b"])),
-            ("volumeMounts", json!([{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]),
-                Some(vec!["mountPath=/a", "mountPath=/b"])),
-            ("ports", json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "t", "port": 53, "protocol": "TCP"}]),
-                Some(vec!["port=53,protocol=UDP", "port=53"])),
+            (
+                "volumeMounts",
+                json!([{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]),
+                Some(vec!["mountPath=/a", "mountPath=/b"]),
+            ),
+            (
+                "ports",
+                json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "t", "port": 53, "protocol": "TCP"}]),
+                Some(vec!["port=53,protocol=UDP", "port=53"]),
+            ),
             ("items", json!([{"key": "a", "path": "x"}, {"key": "b", "path": "y"}]), Some(vec!["key=a", "key=b"])),
             ("hostAliases", json!([{"ip": "10.0.0.1", "hostnames": []}]), Some(vec!["ip=10.0.0.1"])),
             ("env", json!([{"name": "a"}, {"name": "a"}]), None),

@@ -31,7 +31,17 @@ fn line(field: &FieldDiff) -> String {
         FieldChange::Lines { hunks } => hunks
             .iter()
             .flat_map(|hunk| &hunk.lines)
-            .map(|line| format!("{}{}", match line.sign { Sign::Added => '+', Sign::Removed => '-', Sign::Same => ' ' }, line.text))
+            .map(|line| {
+                format!(
+                    "{}{}",
+                    match line.sign {
+                        Sign::Added => '+',
+                        Sign::Removed => '-',
+                        Sign::Same => ' ',
+                    },
+                    line.text
+                )
+            })
             .collect::<Vec<_>>()
             .join("|"),
     };
@@ -78,8 +88,11 @@ fn what_means_the_same_is_no_change_and_what_does_not_is() {
         ("spec: {emptyDir: null}", "spec: {emptyDir: {}}", vec!["spec.emptyDir + {}"]),
         ("spec: {limits: {cpu: 1}}", "spec: {limits: {cpu: 1000m}}", vec!["spec.limits.cpu 1 → \"1000m\" (Quantity)"]),
         ("spec: {weight: 1}", "spec: {weight: 1000m}", vec!["spec.weight 1 → \"1000m\""]),
-        ("metadata: {name: web, annotations: {a.b/c: old}}", "metadata: {name: web, annotations: {a.b/c: new}}",
-            vec!["metadata.annotations[\"a.b/c\"] \"old\" → \"new\""]),
+        (
+            "metadata: {name: web, annotations: {a.b/c: old}}",
+            "metadata: {name: web, annotations: {a.b/c: new}}",
+            vec!["metadata.annotations[\"a.b/c\"] \"old\" → \"new\""],
+        ),
     ] {
         let (old, new) = if old.starts_with("metadata") {
             let whole = |text| format!("apiVersion: v1\nkind: Pod\n{text}\n");
@@ -134,7 +147,9 @@ fn another_version_of_an_api_is_a_changed_field() {
 
 #[test]
 fn texts_are_compared_by_line() {
-    let config = |text: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n  f: {}\n", Json::from(text));
+    let config = |text: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n  f: {}\n", Json::from(text))
+    };
     for (old, new, expected) in [
         ("a\nb\nc\nd\n", "a\nb\nx\nd\n", "data.f  b|-c|+x| d"),
         ("a\nb\n", "a\nb", "data.f - \"a line break at the end\""),
@@ -169,7 +184,10 @@ fn what_can_not_be_compared_is_not_shown_either() {
     new.token(TOKEN, "db.password", "1");
     let how = Comparison { namespace: "ns", old: &old, new: &new, context: 3 };
     let pod = |url: &str, file: &str| {
-        let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{url: '{url}', file: {}}}\n", Json::from(file));
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{url: '{url}', file: {}}}\n",
+            Json::from(file)
+        );
         Stream::parse(text).unwrap()
     };
     let told = |old: &Stream, new: &Stream| -> Vec<String> {
@@ -200,7 +218,9 @@ fn two_secrets_that_look_alike_differ() {
     let (old, new) = (veil("hush-one"), veil("hush-two"));
     let how = Comparison { namespace: "ns", old: &old, new: &new, context: 0 };
     let pod = |secret: &str| {
-        let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{a: {secret}, b: \"x\\npw={secret}\\n\"}}\n");
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{a: {secret}, b: \"x\\npw={secret}\\n\"}}\n"
+        );
         Stream::parse(text).unwrap()
     };
     let found = objects(&pod("hush-one"), &pod("hush-two"), &how);
