@@ -8,6 +8,7 @@ mod facts;
 mod fields;
 mod keys;
 mod lines;
+mod managers;
 mod noise;
 mod objects;
 mod sealed;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 pub use lines::{Hunk, Line, Sign};
+pub use managers::{Manager, Managers};
 pub use objects::{object, objects};
 pub use veil::Veil;
 
