@@ -1,10 +1,13 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod objects;
 mod records;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
 
