@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Context, trust};
 use crate::bundle::Bundle;
@@ -162,6 +163,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             request_timeout: environment.timeouts.request,
+            patience: Duration::ZERO,
             interrupt: context.interrupt.clone(),
         })
     }

@@ -92,6 +92,11 @@ impl Interrupt {
         (Interrupter(sender), Interrupt(receiver))
     }
 
+    /// One that is never said.
+    pub fn never() -> Interrupt {
+        Interrupt::pair().1
+    }
+
     /// Whether it was said.
     pub fn said(&self) -> bool {
         *self.0.borrow()
