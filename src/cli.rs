@@ -64,6 +64,8 @@ enum Verb {
     Doctor(commands::doctor::Args),
     /// Generate, edit and rotate the environment's secrets
     Secrets(commands::secrets::Args),
+    /// Say what a failure's code means and what to do; without a code, list them
+    Runbook(commands::runbook::Args),
     /// Print the version
     Version,
     /// Rewrite what helm rendered (helm calls this)
@@ -122,6 +124,7 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
         Verb::Unpack(args) => commands::unpack::run(context, &args),
         Verb::PostRender => commands::post_render::run(context),
         Verb::Values(args) => commands::values::run(context, &args),
+        Verb::Runbook(args) => commands::runbook::run(context, &args),
         Verb::Version => {
             context.ui.result(&format!("platctl {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(0)
@@ -153,7 +156,8 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Status(args) => commands::status::run(context, args).await,
             Verb::Doctor(args) => commands::doctor::run(context, args).await,
             Verb::Secrets(args) => commands::secrets::run(context, args).await,
-            Verb::Inspect(_) | Verb::Unpack(_) | Verb::Values(_) | Verb::Version | Verb::PostRender => Ok(0),
+            Verb::Inspect(_) | Verb::Unpack(_) | Verb::Values(_) => Ok(0),
+            Verb::Runbook(_) | Verb::Version | Verb::PostRender => Ok(0),
         }
     };
     let impatience = async {

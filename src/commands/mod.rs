@@ -16,6 +16,7 @@ pub mod post_render;
 pub mod push;
 pub mod recover;
 pub mod reveal;
+pub mod runbook;
 pub mod secrets;
 pub mod status;
 pub mod survey;

@@ -1,93 +1,170 @@
-//! The codes of failures. They are stable: a code keeps its meaning for ever, and new ones are added at the end of
-//! their hundred.
+//! The codes of failures, in one table: number, name, who can do something, what it means, where it comes from and what
+//! to do. They are stable: a code keeps its meaning for ever, and new ones are added at the end of their range.
+//! `docs/runbook.md` is written from it. Texts alone: must not know errors, which are mapped beside this file.
 
 use std::fmt;
 
+use super::Kind;
 use crate::render::Rule;
 
-/// A failure's code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    /// A file of the definition is wrong.
-    Definition = 101,
-    /// There is no definition, or no such environment.
-    NoDefinition = 102,
-    /// A secret is not there yet.
-    SecretMissing = 103,
-    /// No key to decrypt secrets is at hand.
-    NoKey = 104,
-    /// A file of secrets is damaged, or not encrypted.
-    SecretsDamaged = 105,
-    /// Nothing says to which keys a new file of secrets is encrypted.
-    SecretRules = 106,
-    /// A secret can't be generated or set.
-    SecretNotMade = 107,
-    /// The lock can't be read.
-    LockUnreadable = 201,
-    /// Something is not in the lock.
-    NotLocked = 202,
-    /// The lock is not what it would become.
-    LockStale = 203,
-    /// Something can't be looked up.
-    Unresolved = 204,
-    /// Bytes are not the ones that are locked.
-    Changed = 205,
-    /// The chart does not render.
-    Render = 207,
-    /// A bundle can't be made.
-    BundleNotMade = 301,
-    /// A bundle is damaged or is none.
-    BundleDamaged = 302,
-    /// A bundle lacks something.
-    NotInBundle = 303,
-    /// A bundle is by nobody who is trusted.
-    Untrusted = 331,
-    /// A key to trust can't be read.
-    TrustKey = 332,
-    /// A bundle can't be signed.
-    NotSigned = 333,
-    /// The cluster is not the one declared.
-    WrongCluster = 401,
-    /// The cluster can't be reached or refuses.
-    Cluster = 402,
-    /// A release is in the middle of an operation.
-    Pending = 403,
-    /// A release belongs to somebody else.
-    Foreign = 404,
-    /// A release that is needed is not there.
-    NeedMissing = 405,
-    /// A namespace or resource definition can't be applied.
-    Prepare = 410,
-    /// helm failed.
-    Helm = 411,
-    /// A release did not become ready.
-    NotReady = 412,
-    /// The run was interrupted.
-    Interrupted = 413,
-    /// The network failed.
-    Network = 501,
-    /// A registry refused images.
-    Push = 502,
-    /// The file system refused.
-    File = 601,
-    /// A tool can't be run.
-    Tool = 602,
-    /// The command line is wrong.
-    Usage = 701,
-    /// An image is not in the lock (PL201).
-    ImageNotLocked = 1201,
-    /// An image floats (PL202).
-    ImageFloats = 1202,
-    /// Something is fetched while it runs (PL203).
-    Download = 1203,
-    /// Nobody has decided whether something is an image (PL204).
-    ImageUndecided = 1204,
-    /// The place of an image holds none (PL205).
-    NoReference = 1205,
+/// A row of the table, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The code.
+    pub code: Code,
+    /// Its name in a few words.
+    pub name: &'static str,
+    /// Who can do something, mostly; each failure says it for itself.
+    pub kind: Kind,
+    /// What it means and where it comes from.
+    pub causes: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+}
+
+/// A row: `Variant = number, kind, "name", "causes", "what to do";`.
+macro_rules! table {
+    ($($variant:ident = $number:literal, $kind:ident, $name:literal, $causes:literal, $todo:literal;)*) => {
+        /// A failure's code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $name] $variant = $number,)*
+        }
+
+        /// Every code, by number.
+        pub const TABLE: &[Row] = &[
+            $(Row { code: Code::$variant, name: $name, kind: Kind::$kind, causes: $causes, todo: $todo },)*
+        ];
+    };
+}
+
+table! {
+    Definition = 101, Yours, "A file of the definition is wrong",
+        "A file below `environments/` or `templates/` can't be read, holds a key that is unknown, or contradicts another. The failure names file, line and column.",
+        "Correct the line. `platctl lint` says everything that is wrong at once, without a cluster.";
+    NoDefinition = 102, Yours, "There is no definition, or no such environment",
+        "The folder has no `environments/`, or the environment that was named is not in it.",
+        "Name the folder with `-C DIR` or a bundle with `--bundle FILE`, and the environment with `-e NAME`.";
+    SecretMissing = 103, Yours, "A secret is not there yet",
+        "The definition uses a secret that is in no `secrets.yaml` of the environment, or one that is still to be generated.",
+        "`platctl secrets generate` makes those that can be made; set the others with `platctl secrets edit`.";
+    NoKey = 104, Yours, "No key to decrypt secrets is at hand",
+        "`secrets.yaml` is encrypted to keys of which none is here.",
+        "Use a key that the failure names. For age: `SOPS_AGE_KEY_FILE=FILE`.";
+    SecretsDamaged = 105, Yours, "A file of secrets is damaged, or not encrypted",
+        "sops can't authenticate the file: it was edited by hand, merged by version control, or is plain text.",
+        "Take it from version control again and edit it with `platctl secrets edit` only. What ever lay there in the clear must be rotated.";
+    SecretRules = 106, Yours, "Nothing says to which keys a new file of secrets is encrypted",
+        "There is no `.sops.yaml` beside `environments/`, or no rule in it fits.",
+        "Write one: `creation_rules: [{age: age1…}]`, with every recipient that has to decrypt.";
+    SecretNotMade = 107, Yours, "A secret can't be generated or set",
+        "Two declarations of it contradict each other, a name stands in the way of another, or the file can't be written.",
+        "The failure names both places; make them agree.";
+    LockUnreadable = 201, Yours, "The lock can't be read",
+        "`charts-lock.yaml` was edited, cut short, or written by a newer platctl.",
+        "Take it from version control, or write it anew with `platctl lock`.";
+    NotLocked = 202, Yours, "Something is not in the lock",
+        "A chart, an image or a tool that is declared was never pinned.",
+        "Run `platctl lock` where there is internet, and bundle again for sites without.";
+    LockStale = 203, Yours, "The lock is not what it would become",
+        "`platctl lock --check` found that locking again would change the file.",
+        "Run `platctl lock` and commit the file.";
+    Unresolved = 204, Yours, "Something can't be looked up",
+        "A repository or registry does not have what was asked for, wants a login, or can't be reached.",
+        "Check name and version; the failure says what there is, or where logins are taken from.";
+    Changed = 205, Permanent, "Bytes are not the ones that are locked",
+        "The publisher replaced a version, a mirror serves something else, or a file was damaged on its way.",
+        "Compare before you lock it again: this is what the lock is for.";
+    Render = 207, Yours, "The chart does not render",
+        "helm refuses the chart with these values: its schema, a `required` or `fail`, or a mistake in a template.",
+        "Correct the values; the failure shows the line that set what helm complains about.";
+    BundleNotMade = 301, Transient, "A bundle can't be made",
+        "Something could not be fetched or written, or another process writes the file.",
+        "Run the same command again: what is there is not fetched again.";
+    BundleDamaged = 302, Permanent, "A bundle is damaged or is none",
+        "An entry is missing, altered or cut short. Nothing was changed by it.",
+        "Copy it again and compare its sha256, or make it again.";
+    NotInBundle = 303, Yours, "A bundle lacks something",
+        "It was made for another environment, or from another state of the definition.",
+        "Make the bundle again from this definition.";
+    Untrusted = 331, Yours, "A bundle is by nobody who is trusted",
+        "It has no signature, or one of a key that is not trusted here, or was altered after it was signed.",
+        "Ask whoever made it for the key, out of band, and name it with `--trust-key`. Never use one that was altered.";
+    TrustKey = 332, Yours, "A key to trust can't be read",
+        "The file is no public key of minisign.",
+        "Name the `.pub` file that `minisign -G` wrote.";
+    NotSigned = 333, Yours, "A bundle can't be signed",
+        "The secret key can't be read, or its password is wrong.",
+        "Name the key that `minisign -G` wrote; its password is asked for, or taken from `PLATCTL_SIGN_PASSWORD`.";
+    WrongCluster = 401, Yours, "The cluster is not the one declared",
+        "`cluster.uid` or `cluster.context` of the environment is not what kubeconfig leads to, or there is no such context.",
+        "Check `--kubeconfig` and `--context`. Change `cluster.uid` only when the cluster was made anew.";
+    Cluster = 402, Transient, "The cluster can't be reached or refuses",
+        "The API server does not answer, is too slow, does not accept the login, or the user lacks a right. Single requests were tried again for some time already.",
+        "`kubectl get --raw /readyz` with the same kubeconfig says more. When it is well, run the same command again.";
+    Pending = 403, Yours, "A release is in the middle of an operation",
+        "helm's newest record says `pending-…`: a helm is at work on it, or one was killed there.",
+        "Make sure that no helm works on it, on any host; then the same command with `--recover rollback` or `--recover uninstall`.";
+    Foreign = 404, Yours, "A release belongs to somebody else",
+        "A release of that name, or an object that this one wants to make, is there and was made by hand, by another platform or by another release.",
+        "Remove it, give this release another name or namespace, or let its owner go.";
+    NeedMissing = 405, Yours, "A release that is needed is not there",
+        "The selector leaves out a release that a selected one needs, and it is not deployed.",
+        "Select it too, or insist with `--skip-needs`.";
+    Prepare = 410, Yours, "What comes before a release can't be applied",
+        "A namespace, a Secret or a custom resource definition was refused by the API server.",
+        "The API server's own words are shown. A conflict names the field manager that owns the field.";
+    Helm = 411, Permanent, "helm failed",
+        "The API server refused an object of the release, or helm failed for a reason that has no code of its own.",
+        "Read helm's words in the failure. What helm had done before stays; the next apply goes on from there.";
+    NotReady = 412, Yours, "A release did not become ready",
+        "Its objects were applied, and one of them was not ready when `timeout` was over, or failed for good. The failure names the object, its pods and what the cluster says of them: containers that crash with their exit code and last lines, images that can't be pulled, pods that fit on no node, claims without a volume, quotas.",
+        "Mend what is named, then run the same command again: the release is upgraded, not installed anew. `CrashLoopBackOff`: read the last lines of its log. `ImagePullBackOff`: the image is not at the registry, or nodes can't log in. `not scheduled`: the scheduler's words count the nodes and why each is left out. A release that is only slow needs a longer `timeout`.";
+    Interrupted = 413, Transient, "The run was interrupted",
+        "Ctrl-C, or SIGTERM. Helms at work were told once and waited for.",
+        "Run the same command again: what is done stays as it is.";
+    Network = 501, Transient, "The network failed",
+        "A download was cut off, refused, or did not answer, several times over.",
+        "Run the same command again; check proxy, authority (`--ca-file`) and mirrors (`--mirror`).";
+    Push = 502, Yours, "A registry refused images",
+        "The site's registry can't be reached, wants a login, is full or read-only, or limits what it takes.",
+        "The failure says which of these and what to do. What is whole there is not sent again.";
+    File = 601, Yours, "The file system refused",
+        "A disk is full, a path is missing, or belongs to somebody else.",
+        "Make room or correct the path; `PLATCTL_CACHE_DIR` puts the cache elsewhere.";
+    Tool = 602, Permanent, "A tool can't be run",
+        "helm, kubectl, sops or a script of the definition could not be started.",
+        "Check that the file is made for this machine, and that its disk is not mounted `noexec`.";
+    Usage = 701, Yours, "The command line is wrong",
+        "A flag is unknown, or its value makes no sense, or the selector matches nothing.",
+        "`platctl VERB --help`.";
+    ImageNotLocked = 1201, Yours, "An image is not in the lock",
+        "Something that is rendered names an image that was never pinned: it would run unchecked, and is not in the bundle.",
+        "`platctl lock`, and bundle again. At the site it means that the cluster makes the chart render something else than the lock knows.";
+    ImageFloats = 1202, Yours, "An image floats",
+        "An image is named without a tag, or by one that moves.",
+        "Name a version in the release's values.";
+    Download = 1203, Yours, "Something is fetched while it runs",
+        "A container, or an operator, downloads at the site, where there is no internet.",
+        "Switch it off in the values, bring it as an extra, or except it with a reason.";
+    ImageUndecided = 1204, Yours, "Nobody has decided whether something is an image",
+        "A text looks like an image, and no rule says whether it is.",
+        "Declare it below `images.extra` or `images.ignore` in release.yaml.";
+    NoReference = 1205, Yours, "The place of an image holds none",
+        "A value that should be an image is empty or no reference.",
+        "Correct the value that the failure shows.";
 }
 
 /// Codes of `lint`'s rules are counted from here.
 const RULES: u16 = 1000;
+
+impl Code {
+    /// What is known of it.
+    pub fn row(self) -> &'static Row {
+        // Every code is in the table: both are written from the same rows.
+        TABLE.iter().find(|row| row.code == self).unwrap_or(&TABLE[0])
+    }
+}
 
 impl From<Rule> for Code {
     fn from(rule: Rule) -> Code {
@@ -120,5 +197,15 @@ mod tests {
             assert_eq!(Code::from(rule).to_string(), rule.code());
         }
         assert_eq!(Code::Definition.to_string(), "E0101");
+    }
+
+    #[test]
+    fn rows_are_sorted_and_say_something() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for row in TABLE {
+            assert!([row.name, row.causes, row.todo].iter().all(|text| !text.trim().is_empty()), "{}", row.code);
+            assert!(row.causes.ends_with('.') && row.todo.ends_with('.'), "{}", row.code);
+            assert_eq!(row.code.row(), row);
+        }
     }
 }

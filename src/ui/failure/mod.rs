@@ -5,6 +5,7 @@ mod cluster;
 mod code;
 mod definition;
 mod network;
+pub mod runbook;
 mod secrets;
 mod supply;
 

@@ -1,0 +1,104 @@
+# shellcheck shell=bash disable=SC2154 # Sourced by scripts/bench, which sets and reads the variables.
+# A first apply of 30 releases in four tiers, beside the same helm commands run by a shell: tier by tier, four at once.
+
+bench_apply() {
+  local folder=$work/apply round floor measured
+  say "apply: a control plane"
+  "$ROOT/scripts/rig" up "$work/rig" --no-registry
+  # shellcheck source=/dev/null
+  source "$work/rig/env"
+  write_environment "$folder" "cluster: {uid: $RIG_CLUSTER_UID}"
+  write_releases "$folder"
+  mkdir -p "$work/apply-upstream" "$work/apply-floor"
+  printf 'tools: {helm: %s, kubectl: %s}\n' "$helm" "$kubernetes" >"$work/apply-upstream/upstream.yaml"
+  start_upstream "$work/apply-upstream/upstream.yaml"
+  "$platctl" -C "$folder" lock --mirror "*=$internet" --vendor "$work/apply-floor" >"$work/log" 2>&1
+  write_shell_installer "$folder" "$work/apply-floor"
+  say "apply: $APPLY_ROUNDS first applies, in turns with the floor"
+  measure warm "$platctl" -C "$folder" apply -e bench
+  for ((round = 0; round < APPLY_ROUNDS; round++)); do
+    remove_everything
+    measure shell "$work/apply-floor/install"
+    expect_deployed
+    remove_everything
+    measure first "$platctl" -C "$folder" apply -e bench
+    expect_deployed
+  done
+  floor=$(median shell) measured=$(median first)
+  row "first apply, $RELEASES releases in 4 tiers" "$measured" "$floor" "$(awk -v f="$floor" 'BEGIN { print 1.15 * f }')"
+  notes+=("first apply: median of $APPLY_ROUNDS, $(spread first), peak $(peak first); floor: the same helm upgrade --install by a shell, tier by tier, four at once, $(spread shell)")
+  notes+=("  target: 1.15 × floor; the floor neither rewrites images nor checks anything")
+  measure_helmfile "$folder"
+  "$ROOT/scripts/rig" down "$work/rig"
+}
+
+expect_deployed() {
+  [[ $("$bin/kubectl" get secrets -A -l owner=helm,status=deployed --no-headers | wc -l) == "$RELEASES" ]] \
+    || die "not every release is deployed"
+}
+
+# As if nothing had ever been installed; the namespaces stay for both.
+remove_everything() {
+  # shellcheck disable=SC2016 # The inner shell expands them.
+  "$bin/helm" list -A --max 1000 -o json | python3 -c 'import json, sys
+for release in json.load(sys.stdin): print(release["name"], release["namespace"])' \
+    | xargs -P4 -L1 bash -c '"$0" uninstall "$1" -n "$2" --wait=watcher >/dev/null' "$bin/helm"
+  local deadline=$((SECONDS + 120))
+  while "$bin/kubectl" get pods -A --no-headers 2>/dev/null | grep -qE ' r[0-9]{2,}-'; do
+    ((SECONDS < deadline)) || die "pods stay"
+    sleep 0.5
+  done
+}
+
+# What somebody would write who has helm and a shell: write_shell_installer DEFINITION FOLDER
+write_shell_installer() {
+  local definition=$1 folder=$2 tier release name
+  {
+    echo '#!/bin/bash'
+    echo 'set -euo pipefail'
+    printf 'export HELM_BURST_LIMIT=300 HELM_QPS=50 HELM_CACHE_HOME=%q/cache HELM_CONFIG_HOME=%q/config HELM_DATA_HOME=%q/data\n' "$folder" "$folder" "$folder"
+    # shellcheck disable=SC2016 # The written script expands them.
+    printf 'install() { %q upgrade --install "$1" %q/tiny-0.1.0.tgz --namespace "$2" --values %q/"$1".json --reset-values --server-side=true --skip-crds --hide-notes --wait=watcher --wait-for-jobs --timeout=600s --labels=a/inputs=0123456789012345678901234567890123456789 >/dev/null; }\n' \
+      "$bin/helm" "$folder" "$folder"
+    echo 'export -f install'
+    for tier in infrastructure monitoring security applications; do
+      printf 'printf "%%s\\n"'
+      for release in "$definition/templates/$tier"/r*; do
+        name=$(basename "$release")
+        printf ' %s' "$name"
+        printf '{"message":"hello from %s"}\n' "$name" >"$folder/$name.json"
+      done
+      # shellcheck disable=SC2016
+      printf ' | xargs -P4 -I{} bash -c '\''install "$1" %s'\'' - {}\n' "$tier"
+    done
+  } >"$folder/install"
+  chmod +x "$folder/install"
+}
+
+# The same platform by helmfile and helm-diff, where they are on PATH: measure_helmfile DEFINITION
+measure_helmfile() {
+  if ! command -v helmfile >/dev/null || ! "$bin/helm" plugin list 2>/dev/null | grep -q '^diff'; then
+    notes+=("helmfile with helm-diff: not on PATH, not measured")
+    return
+  fi
+  local folder=$work/helmfile tier release name needs
+  mkdir -p "$folder"
+  {
+    printf 'helmBinary: %s\nhelmDefaults: {wait: true, timeout: 600}\nreleases:\n' "$bin/helm"
+    needs=""
+    for tier in infrastructure monitoring security applications; do
+      for release in "$1/templates/$tier"/r*; do
+        name=$(basename "$release")
+        printf -- '- {name: %s, namespace: %s, chart: %s/tiny-0.1.0.tgz, values: [%s/%s.json], needs: [%s]}\n' \
+          "$name" "$tier" "$work/apply-floor" "$work/apply-floor" "$name" "$needs"
+      done
+      needs=$(for release in "$1/templates/$tier"/r*; do printf '%s/%s,' "$tier" "$(basename "$release")"; done)
+      needs=${needs%,}
+    done
+  } >"$folder/helmfile.yaml"
+  remove_everything
+  measure helmfile-first helmfile -f "$folder/helmfile.yaml" apply --concurrency 4
+  measure helmfile-unchanged helmfile -f "$folder/helmfile.yaml" apply --concurrency 4
+  measure helmfile-diff helmfile -f "$folder/helmfile.yaml" diff --concurrency 4
+  notes+=("helmfile with helm-diff, once each: first apply $(median helmfile-first) s, unchanged apply $(median helmfile-unchanged) s, diff $(median helmfile-diff) s")
+}
