@@ -16,7 +16,7 @@ use crate::render::Renderer;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
-use crate::tools::{Cluster, Helm, Kubectl, Sops};
+use crate::tools::{Births, Cluster, Helm, Kubectl, Sops};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Definition, lock and where bytes come from.
@@ -123,6 +123,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             interrupt: context.interrupt.clone(),
+            births: Births::default(),
         })
     }
 

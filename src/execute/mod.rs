@@ -3,7 +3,10 @@
 
 mod diagnose;
 pub mod journal;
+pub mod lease;
 mod release;
+mod settle;
+mod undertaking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,6 +20,8 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use release::{Cause, ReleaseError};
+pub use settle::unlock;
+pub use undertaking::{Moved, Stop, Undertaking};
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.
 #[derive(Clone)]

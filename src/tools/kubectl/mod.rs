@@ -155,6 +155,6 @@ impl Kubectl {
         let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
-        Call { program: &self.program, args, variables, stdin, output_folder: &self.home }
+        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None }
     }
 }

@@ -82,6 +82,16 @@ impl Kubectl {
         self.write("replace", path, object).await
     }
 
+    /// The names of the ConfigMaps that a selector means.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn configmaps(&self, namespace: &str, selector: &str) -> Result<Vec<String>, CallError> {
+        let (namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={selector}"));
+        let names = self.text(&["get", "configmaps", &namespace, &selector, "--output=name"]).await?;
+        Ok(names.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())).collect())
+    }
+
     /// Removes ConfigMaps; what is gone already is no error.
     ///
     /// # Errors
