@@ -1,5 +1,5 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `installation` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
+//! `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
 //! doctor.
 
 pub mod apply;
@@ -14,6 +14,7 @@ pub mod lock;
 pub mod plan;
 pub mod post_render;
 pub mod push;
+mod records;
 pub mod recover;
 pub mod reveal;
 pub mod runbook;

@@ -1,6 +1,7 @@
 //! `platctl plan`: what apply would do.
 
-use super::installation::{self, Installation};
+use super::installation::Installation;
+use super::records;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format};
 use crate::plan::{Action, Because, Blocked, Plan, Step};
@@ -23,7 +24,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let observed = installation::observe(&kubectl, &installation.definition).await?;
+    let observed = records::observe(context, &kubectl, &installation.definition).await?;
     let plan = Plan::build(&installation.definition, &desired, &observed);
     let text = match args.output {
         Format::Text => text(&plan),
