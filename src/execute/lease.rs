@@ -6,7 +6,8 @@ mod judge;
 mod object;
 mod renew;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use fence::{Fence, Fenced};
@@ -49,6 +50,8 @@ pub struct Claim<'a> {
     pub verb: &'a str,
     /// The run's folder, where the fence looks first.
     pub folder: &'a Path,
+    /// The namespaces of the environment's releases.
+    pub namespaces: &'a BTreeSet<String>,
     /// The folder of all runs on this host.
     pub runs: &'a Path,
     /// Hears when the user wants to stop waiting.
@@ -229,7 +232,8 @@ async fn watched(
 
 /// The platform's releases that are in the middle of an operation.
 async fn pending(kubectl: &Kubectl, claim: &Claim<'_>) -> Result<Vec<String>, LeaseError> {
-    let table = kubectl.release_records().await.map_err(|e| LeaseError::Call("list helm's releases", e))?;
+    let table = kubectl.release_records_of(claim.namespaces).await;
+    let table = table.map_err(|e| LeaseError::Call("list helm's releases", e))?;
     Ok(judge::pending(&Observation::parse(&table), claim.platform, claim.environment))
 }
 
@@ -274,9 +278,4 @@ async fn make_namespace(kubectl: &Kubectl, name: &str) -> Result<(), LeaseError>
         serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     let made = kubectl.create("/api/v1/namespaces", &object.to_string()).await;
     made.map(|_| ()).map_err(|e| LeaseError::Call("make the namespace of platctl's own state", e))
-}
-
-/// Where a run's lease is asked for by its fence.
-fn fence_of(lease_path: &str, file: PathBuf, me: &Holder, kubectl: &Kubectl) -> Fence {
-    Fence::new(lease_path, file, me, kubectl)
 }

@@ -78,7 +78,7 @@ pub(super) async fn left(step: &Step, error: &CallError, hands: Hands<'_>) -> Re
     }
     let run = hands.run.run();
     let kubectl = hands.run.kubectl();
-    let table = kubectl.release_records().await.map_err(Cause::Observed)?;
+    let table = hands.run.records().await?;
     let observed = Observation::parse(&table);
     let Some(found) = observed.get(&step.namespace, &step.release) else { return Ok(Left::Well) };
     if !found.status.starts_with("pending") && found.status != "uninstalling" {
@@ -96,6 +96,6 @@ pub(super) async fn left(step: &Step, error: &CallError, hands: Hands<'_>) -> Re
 }
 
 /// The longest that helm may be at work on a step: its timeout for the objects, and again for each hook.
-pub(super) fn at_most(timeout: Duration, hooks: usize) -> Duration {
+pub fn at_most(timeout: Duration, hooks: usize) -> Duration {
     timeout * u32::try_from(hooks.saturating_add(1)).unwrap_or(u32::MAX)
 }

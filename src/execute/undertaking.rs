@@ -1,7 +1,7 @@
 //! One run that is under way: its lease, its journal, and what keeps it from beginning anything more. It must not decide
 //! what is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::journal::{self, Entry, Journal, Outcome, Recorder, Shelf, State};
 use super::lease::{self, Claim, Fence, Lease, LeaseError, Lost, Notice};
 use super::{Cause, ReleaseError};
 use crate::files::FileError;
-use crate::plan::{Observation, Step};
+use crate::plan::{Observation, Observed, label};
 use crate::tools::{Birth, Births, Kubectl};
 
 /// How old the last look at helm's records may be when a release is begun.
@@ -63,6 +63,7 @@ struct Claimed {
     environment: String,
     namespace: String,
     folder: PathBuf,
+    namespaces: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -91,6 +92,7 @@ impl Undertaking {
             environment: claim.environment.to_owned(),
             namespace: claim.namespace.to_owned(),
             folder: claim.folder.to_owned(),
+            namespaces: claim.namespaces.clone(),
         };
         let midwife = tokio::spawn(hear(shared.clone(), told));
         let kubectl = claim.kubectl.steadfast(ASK.0, ASK.1);
@@ -102,12 +104,12 @@ impl Undertaking {
     /// # Errors
     /// [`FileError`] when it can't be written.
     pub async fn record(&self, asked: journal::Asked, releases: Vec<Entry>) -> Result<(), FileError> {
-        let Claimed { run, verb, platform, environment, namespace, folder } = &self.claimed;
+        let Claimed { run, verb, platform, environment, namespace, folder, .. } = &self.claimed;
         let began = journal::rfc3339(std::time::SystemTime::now());
         let host = self.lease.holder().host.to_string();
         let planned = releases.iter().map(|e| ((e.namespace.clone(), e.release.clone()), e.revision_before)).collect();
-        let journal =
-            Journal { asked, releases, ..Journal::begun(run, verb, platform, environment, began, &host) };
+        let mut journal = Journal::begun(run, verb, platform, environment, began, &host);
+        (journal.asked, journal.releases) = (asked, releases);
         let shelf = Shelf::new(self.kubectl.clone(), namespace);
         let recorder = Recorder::begin(folder.join(journal::FILE), journal, shelf).await?;
         let _ = self.shared.planned.set(planned);
@@ -120,9 +122,9 @@ impl Undertaking {
         &self.claimed.run
     }
 
-    /// What a post-renderer asks before helm writes.
-    pub fn fence(&self) -> Fence {
-        self.lease.fence()
+    /// What the post-renderer of a release asks before helm writes.
+    pub fn fence(&self, release: &str) -> Fence {
+        self.lease.fence(release)
     }
 
     /// What a helm of this run tells its processes.
@@ -148,18 +150,18 @@ impl Undertaking {
     ///
     /// # Errors
     /// [`Cause`] when it must not begin.
-    pub(super) async fn begins(&self, step: &Step, at_most: Duration) -> Result<(), Cause> {
+    pub(super) async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), Cause> {
         if let Some(stop) = self.stop() {
             return Err(Cause::Stopped(stop));
         }
-        if let Some(moved) = self.moved(step).await? {
+        if let Some(moved) = self.moved(release, namespace).await? {
             return Err(Cause::Moved(moved));
         }
         let change = |entry: &mut Entry| {
             entry.state = State::Running;
             entry.at_most_seconds = at_most.as_secs();
         };
-        if !self.shared.note(&step.release, &step.namespace, change).await
+        if !self.shared.note(release, namespace, change).await
             && let Some(stop) = self.stop()
         {
             return Err(Cause::Stopped(stop));
@@ -168,7 +170,7 @@ impl Undertaking {
     }
 
     /// Records how a step ended.
-    pub(super) async fn ended(&self, step: &Step, result: &Result<(), ReleaseError>) {
+    pub(super) async fn ended(&self, release: &str, namespace: &str, result: &Result<(), ReleaseError>) {
         let state = match result {
             Ok(()) => State::Done,
             Err(ReleaseError { cause: Cause::Stopped(_), .. }) => State::Waiting,
@@ -178,7 +180,7 @@ impl Undertaking {
             entry.state = state;
             (entry.pid, entry.pid_started) = (None, None);
         };
-        self.shared.note(&step.release, &step.namespace, change).await;
+        self.shared.note(release, namespace, change).await;
     }
 
     /// Records the codes of failures.
@@ -206,29 +208,32 @@ impl Undertaking {
         kept
     }
 
+    /// The labels of helm's records, once the API server answers.
+    pub(super) async fn records(&self) -> Result<String, Cause> {
+        self.kubectl.release_records_of(&self.claimed.namespaces).await.map_err(Cause::Observed)
+    }
+
     /// What somebody else did with a step's release since it was planned. helm itself notices only who is at work at the
     /// same time; whoever has finished in between would be overwritten.
-    async fn moved(&self, step: &Step) -> Result<Option<Moved>, Cause> {
-        let key = (step.namespace.clone(), step.release.clone());
+    async fn moved(&self, release: &str, namespace: &str) -> Result<Option<Moved>, Cause> {
+        let key = (namespace.to_owned(), release.to_owned());
         let Some(planned) = self.shared.planned.get().and_then(|planned| planned.get(&key)) else { return Ok(None) };
         let mut seen = self.seen.lock().await;
         if seen.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
             let at = Instant::now();
-            let table = self.kubectl.release_records().await.map_err(Cause::Observed)?;
-            *seen = Some((at, Observation::parse(&table)));
+            *seen = Some((at, Observation::parse(&self.records().await?)));
         }
-        Ok(seen.as_ref().and_then(|(_, observed)| moved(*planned, observed, step)))
+        Ok(seen.as_ref().and_then(|(_, observed)| moved(*planned, observed.get(namespace, release))))
     }
 }
 
-fn moved(planned: Option<u64>, observed: &Observation, step: &Step) -> Option<Moved> {
-    let found = observed.get(&step.namespace, &step.release);
+fn moved(planned: Option<u64>, found: Option<&Observed>) -> Option<Moved> {
     let revision = found.map(|found| found.revision);
     (revision != planned).then(|| Moved {
         planned,
         found: revision,
         status: found.map_or("not installed".to_owned(), |found| found.status.clone()),
-        run: found.and_then(|found| found.label(crate::plan::label::RUN)).map(str::to_owned),
+        run: found.and_then(|found| found.label(label::RUN)).map(str::to_owned),
     })
 }
 
@@ -263,30 +268,20 @@ async fn hear(shared: Arc<Shared>, mut told: mpsc::UnboundedReceiver<Birth>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Action;
 
     #[test]
     fn a_release_that_moved_since_it_was_planned_is_told() {
-        let action = Action::Install;
-        let step = Step {
-            release: "a".into(),
-            namespace: "n".into(),
-            needs: Vec::new(),
-            action,
-            version: "1".into(),
-            inputs: "i".into(),
-        };
         let observed = |revision: u64| {
             Observation::parse(&format!(
                 "n s t 1 5m name=a,owner=helm,status=deployed,version={revision},platctl.dev/run=other\n"
             ))
         };
-        assert_eq!(moved(Some(3), &observed(3), &step), None);
-        assert_eq!(moved(None, &Observation::default(), &step), None);
-        let expected =
-            Moved { planned: Some(3), found: Some(4), status: "deployed".into(), run: Some("other".into()) };
-        assert_eq!(moved(Some(3), &observed(4), &step), Some(expected));
-        let gone = moved(Some(3), &Observation::default(), &step).unwrap();
+        let moved = |planned, observed: &Observation| moved(planned, observed.get("n", "a"));
+        assert_eq!(moved(Some(3), &observed(3)), None);
+        assert_eq!(moved(None, &Observation::default()), None);
+        let expected = Moved { planned: Some(3), found: Some(4), status: "deployed".into(), run: Some("other".into()) };
+        assert_eq!(moved(Some(3), &observed(4)), Some(expected));
+        let gone = moved(Some(3), &Observation::default()).unwrap();
         assert_eq!((gone.found, gone.status.as_str()), (None, "not installed"));
     }
 }

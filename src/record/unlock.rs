@@ -46,11 +46,15 @@ mod tests {
     use super::*;
 
     fn secret(status: &str) -> String {
-        let stored = format!(r#"{{"name":"web","info":{{"status":"{status}","notes":"n"}},"config":{{"z":1,"a":1.5}},"version":3}}"#);
+        let stored = format!(
+            r#"{{"name":"web","info":{{"status":"{status}","notes":"n"}},"config":{{"z":1,"a":1.5}},"version":3}}"#
+        );
         let release = STANDARD.encode(STANDARD.encode(stored));
         let labels = serde_json::json!({"name": "web", "status": status});
-        let metadata = serde_json::json!({"name": "sh.helm.release.v1.web.v3", "resourceVersion": "7", "labels": labels});
-        serde_json::json!({"metadata": metadata, "data": {"release": release}, "type": "helm.sh/release.v1"}).to_string()
+        let metadata =
+            serde_json::json!({"name": "sh.helm.release.v1.web.v3", "resourceVersion": "7", "labels": labels});
+        serde_json::json!({"metadata": metadata, "data": {"release": release}, "type": "helm.sh/release.v1"})
+            .to_string()
     }
 
     #[test]
@@ -59,7 +63,10 @@ mod tests {
             let text = unlocked(&secret(status), "why").unwrap().unwrap();
             let value: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(value["metadata"]["labels"], serde_json::json!({"name": "web", "status": "failed"}));
-            assert_eq!((&value["metadata"]["resourceVersion"], &value["type"]), (&"7".into(), &"helm.sh/release.v1".into()));
+            assert_eq!(
+                (&value["metadata"]["resourceVersion"], &value["type"]),
+                (&"7".into(), &"helm.sh/release.v1".into())
+            );
             let json = String::from_utf8(unpacked(value["data"]["release"].as_str().unwrap()).unwrap()).unwrap();
             let expected = r#"{"name":"web","info":{"status":"failed","notes":"n","description":"why"},"config":{"z":1,"a":1.5},"version":3}"#;
             assert_eq!(json, expected);

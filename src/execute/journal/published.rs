@@ -35,11 +35,8 @@ impl Shelf {
 
 /// The labels of what belongs to an environment's runs.
 pub fn labels(platform: &str, environment: &str) -> BTreeMap<String, String> {
-    let labels = [
-        (label::PLATFORM, platform),
-        (label::ENVIRONMENT, environment),
-        ("app.kubernetes.io/managed-by", "platctl"),
-    ];
+    let labels =
+        [(label::PLATFORM, platform), (label::ENVIRONMENT, environment), ("app.kubernetes.io/managed-by", "platctl")];
     labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
@@ -95,8 +92,7 @@ pub async fn all_published(
     );
     let Some(text) = kubectl.object(&path).await? else { return Ok(Vec::new()) };
     let list: Value = serde_json::from_str(&text).unwrap_or_default();
-    let mut journals: Vec<Journal> =
-        list["items"].as_array().into_iter().flatten().filter_map(journal).collect();
+    let mut journals: Vec<Journal> = list["items"].as_array().into_iter().flatten().filter_map(journal).collect();
     journals.sort_by(|a, b| a.run.cmp(&b.run));
     Ok(journals)
 }

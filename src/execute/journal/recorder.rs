@@ -52,12 +52,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`FileError`] when it can't be written; what it says must not be begun then.
-    pub async fn note(
-        &self,
-        release: &str,
-        namespace: &str,
-        change: impl FnOnce(&mut Entry),
-    ) -> Result<(), FileError> {
+    pub async fn note(&self, release: &str, namespace: &str, change: impl FnOnce(&mut Entry)) -> Result<(), FileError> {
         self.shared.change(|journal| {
             if let Some(entry) = journal.entry(release, namespace) {
                 change(entry);
@@ -176,7 +171,8 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let begun = runtime().block_on(Recorder::begin(folder.path().join("no/journal.json"), journal(), Shelf::none()));
+        let begun =
+            runtime().block_on(Recorder::begin(folder.path().join("no/journal.json"), journal(), Shelf::none()));
         assert!(begun.is_err());
     }
 }

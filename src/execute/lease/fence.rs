@@ -25,6 +25,7 @@ pub struct Fence {
     kubeconfig: Option<PathBuf>,
     context: Option<String>,
     home: PathBuf,
+    refused: PathBuf,
 }
 
 /// Why helm may not write.
@@ -51,11 +52,12 @@ pub(super) fn note(at: Duration) -> String {
 }
 
 impl Fence {
-    pub(super) fn new(lease: &str, file: PathBuf, me: &Holder, kubectl: &Kubectl) -> Fence {
+    pub(super) fn new(lease: &str, file: &Path, me: &Holder, kubectl: &Kubectl, release: &str) -> Fence {
         Fence {
             lease: lease.to_owned(),
             holder: me.identity(),
-            file,
+            refused: file.with_file_name(format!("{release}.fenced")),
+            file: file.to_owned(),
             kubectl: kubectl.program.clone(),
             kubeconfig: kubectl.cluster.kubeconfig.clone(),
             context: kubectl.cluster.context.clone(),
@@ -63,11 +65,28 @@ impl Fence {
         }
     }
 
-    /// Whether helm may write. A renewal within half a term answers by itself; else the API server is asked.
+    /// Whether helm may write. What is refused is left in a file too, because helm swallows what a plugin says.
     ///
     /// # Errors
     /// [`Fenced`]; helm must not write then.
     pub async fn check(&self, variables: &[(OsString, OsString)]) -> Result<(), Fenced> {
+        let result = self.look(variables).await;
+        if let Err(error) = &result {
+            // Without it helm's failure is told without the reason.
+            let _ = files::write_private(&self.refused, error.to_string().as_bytes());
+        }
+        result
+    }
+
+    /// Why helm was kept from writing, if it was; told once.
+    pub(in crate::execute) fn refused(&self) -> Option<String> {
+        let why = std::fs::read_to_string(&self.refused).ok()?;
+        let _ = std::fs::remove_file(&self.refused);
+        Some(why)
+    }
+
+    /// A renewal within half a term answers by itself; else the API server is asked.
+    async fn look(&self, variables: &[(OsString, OsString)]) -> Result<(), Fenced> {
         if is_fresh(&self.file, renew::boot_clock()) {
             return Ok(());
         }

@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn only_our_own_releases_in_the_middle_of_something_count() {
         let row = |name: &str, status: &str, platform: &str| {
-            format!("n s t 1 5m name={name},owner=helm,status={status},version=1,platctl.dev/platform={platform},platctl.dev/environment=e\n")
+            format!(
+                "n s t 1 5m name={name},owner=helm,status={status},version=1,platctl.dev/platform={platform},platctl.dev/environment=e\n"
+            )
         };
         let table = [row("a", "pending-upgrade", "p"), row("b", "deployed", "p"), row("c", "uninstalling", "p")];
         let table = table.concat() + &row("d", "pending-install", "q");
@@ -103,10 +105,10 @@ mod tests {
 
     #[test]
     fn what_has_ended_does_not_count_for_how_long_a_helm_may_work() {
-        let entry = |seconds, state| Entry { at_most_seconds: seconds, state, ..Entry::waiting("a", "n", "install", None) };
+        let entry =
+            |seconds, state| Entry { at_most_seconds: seconds, state, ..Entry::waiting("a", "n", "install", None) };
         let mut journal = Journal::begun("r", "apply", "p", "e", String::new(), "h");
-        journal.releases =
-            vec![entry(900, State::Done), entry(300, State::Running), entry(400, State::Waiting)];
+        journal.releases = vec![entry(900, State::Done), entry(300, State::Running), entry(400, State::Waiting)];
         assert_eq!(longest(&journal), Duration::from_secs(400));
         journal.releases.truncate(1);
         assert_eq!(longest(&journal), SHORTEST);

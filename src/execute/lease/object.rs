@@ -95,7 +95,8 @@ impl LeaseObject {
         let now = micro_time(SystemTime::now());
         let transitions = before.map_or(0, |b| b.0["spec"]["leaseTransitions"].as_u64().unwrap_or(0) + 1);
         let whole = serde_json::to_string(holder).unwrap_or_default();
-        let mut metadata = json!({"name": name, "namespace": namespace, "labels": labels, "annotations": {HOLDER: whole}});
+        let mut metadata =
+            json!({"name": name, "namespace": namespace, "labels": labels, "annotations": {HOLDER: whole}});
         if let Some(before) = before {
             metadata["resourceVersion"] = before.0["metadata"]["resourceVersion"].clone();
         }

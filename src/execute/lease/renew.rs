@@ -74,9 +74,10 @@ impl Lease {
         self.lost.borrow().clone()
     }
 
-    /// What a post-renderer asks before helm writes.
-    pub fn fence(&self) -> Fence {
-        super::fence_of(&self.shared.path, self.shared.file.clone(), &self.shared.me, &self.shared.kubectl)
+    /// What the post-renderer of a release asks before helm writes.
+    pub fn fence(&self, release: &str) -> Fence {
+        let Shared { path, file, me, kubectl, .. } = &*self.shared;
+        Fence::new(path, file, me, kubectl, release)
     }
 
     /// Lets go of it, so that the next run need not wait. What fails is left to the next run to find out.
@@ -89,7 +90,16 @@ impl Lease {
         let kubectl = Kubectl { patience: TRY_AGAIN * 3, ..self.shared.kubectl.clone() };
         let text = self.shared.object.lock().await.clone();
         let Ok(object) = LeaseObject::read(&text) else { return };
-        let _ = kubectl.replace(&self.shared.path, &object.released()).await;
+        if !matches!(kubectl.replace(&self.shared.path, &object.released()).await, Ok(Write::Conflict)) {
+            return;
+        }
+        // A renewal was on its way.
+        let Ok(Some(text)) = kubectl.object(&self.shared.path).await else { return };
+        if let Ok(object) = LeaseObject::read(&text)
+            && object.holder().as_ref() == Some(&self.shared.me)
+        {
+            let _ = kubectl.replace(&self.shared.path, &object.released()).await;
+        }
     }
 }
 
@@ -133,18 +143,20 @@ impl Shared {
         match self.kubectl.replace(&self.path, &object.renewed()).await {
             Ok(Write::Done(now)) => *text = now,
             // Written by somebody; by a person's tool, it may still be ours.
-            Ok(Write::Conflict) => match self.kubectl.object(&self.path).await.map(|found| found.map(|t| (LeaseObject::read(&t), t))) {
-                Ok(Some((Ok(found), now))) if found.holder().as_ref() == Some(&self.me) => {
-                    *text = now;
-                    return Renewal::Failed("somebody else wrote it".to_owned());
+            Ok(Write::Conflict) => {
+                match self.kubectl.object(&self.path).await.map(|found| found.map(|t| (LeaseObject::read(&t), t))) {
+                    Ok(Some((Ok(found), now))) if found.holder().as_ref() == Some(&self.me) => {
+                        *text = now;
+                        return Renewal::Failed("somebody else wrote it".to_owned());
+                    }
+                    Ok(Some((Ok(found), _))) => {
+                        return Renewal::Taken(found.holder().map_or("nobody".to_owned(), |holder| holder.to_string()));
+                    }
+                    Ok(Some((Err(reason), _))) => return Renewal::Taken(reason),
+                    Ok(None) => return Renewal::Taken("somebody who removed it".to_owned()),
+                    Err(error) => return Renewal::Failed(error.to_string()),
                 }
-                Ok(Some((Ok(found), _))) => {
-                    return Renewal::Taken(found.holder().map_or("nobody".to_owned(), |holder| holder.to_string()));
-                }
-                Ok(Some((Err(reason), _))) => return Renewal::Taken(reason),
-                Ok(None) => return Renewal::Taken("somebody who removed it".to_owned()),
-                Err(error) => return Renewal::Failed(error.to_string()),
-            },
+            }
             Ok(Write::Absent) => return Renewal::Taken("somebody who removed it".to_owned()),
             Err(error) => return Renewal::Failed(error.stderr().trim().to_owned()),
         }
