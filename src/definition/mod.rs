@@ -54,7 +54,7 @@ pub use hooks::{Hook, Hooks};
 pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
-pub use quantity::is_quantity;
+pub use quantity::{is_quantity, is_same_quantity};
 pub use release::{ChartSource, IgnoredImage};
 pub use sealed::Sealed;
 pub use token::{Encoding, SecretUse, replace_tokens, tokens};

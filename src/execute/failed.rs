@@ -1,6 +1,7 @@
 //! A step that failed: why, and whether two failed in the same way. Must not know codes.
 
 use super::readiness::Reason;
+use super::{Moved, Stop};
 use crate::render::Violation;
 use crate::tools::{CallError, ScriptError};
 
@@ -37,6 +38,29 @@ pub enum Cause {
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
+    /// helm did not end by itself, or could not write how it ended, and left the release in the middle of an operation.
+    #[error("helm left it in `{status}`")]
+    Left {
+        /// helm's status of it.
+        status: String,
+        /// Whether there is a revision to go back to.
+        deployed: bool,
+        /// How helm ended.
+        #[source]
+        error: CallError,
+    },
+    /// Another run has the lease; helm changed nothing.
+    #[error("helm was kept from writing")]
+    Fenced(String),
+    /// Somebody else changed it since it was planned; nothing was done.
+    #[error("somebody else changed it since it was planned")]
+    Moved(Moved),
+    /// The cluster could not be asked whether somebody else changed it; nothing was done.
+    #[error("cannot look at helm's records")]
+    Observed(#[source] CallError),
+    /// Nothing more may be begun.
+    #[error("nothing more is begun")]
+    Stopped(Stop),
     /// A program of the definition, before or after it, failed.
     #[error("a hook failed")]
     Hook(#[source] ScriptError),
@@ -69,8 +93,13 @@ impl Cause {
                 let said = |line: &&str| !line.starts_with("level=") && !line.ends_with("Installing it now.");
                 error.stderr().lines().filter(said).collect::<Vec<_>>().join("\n")
             }
-            // A program has reasons of its own.
-            Cause::Hook(_) => return format!("{self}: {release}"),
+            // Each of these has reasons of its own.
+            Cause::Hook(_)
+            | Cause::Left { .. }
+            | Cause::Fenced(_)
+            | Cause::Moved(_)
+            | Cause::Observed(_)
+            | Cause::Stopped(_) => return format!("{self}: {release}"),
             Cause::Images(violations) => format!("{} images", violations.len()),
             Cause::NotReady(_, reason) => {
                 let lines: Vec<&String> = reason.lines.iter().filter(|line| !line.starts_with("  | ")).collect();

@@ -4,9 +4,12 @@
 mod failed;
 mod hooks;
 pub mod journal;
+pub mod lease;
 mod readiness;
 mod release;
 mod retry;
+mod settle;
+mod undertaking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,6 +26,8 @@ pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
 use retry::Patience;
+pub use settle::{UnlockError, at_most, unlock};
+pub use undertaking::{Moved, Stop, Undertaking};
 
 /// How many releases that fail in the same way end a run: what is wrong then is not theirs.
 const SAME_FAILURES: usize = 3;
@@ -42,6 +47,10 @@ pub struct Work {
     pub wait: bool,
     /// How long at most.
     pub timeout: Duration,
+    /// The longest that one helm may be at work on it, hooks included.
+    pub at_most: Duration,
+    /// What keeps helm from writing when another run has the lease.
+    pub fence: lease::Fence,
     /// The post-renderer's task.
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
@@ -69,6 +78,8 @@ pub struct Hands<'a> {
     pub helm: &'a Helm,
     /// kubectl.
     pub kubectl: &'a Kubectl,
+    /// The run's lease and journal.
+    pub run: &'a Undertaking,
     /// Releases at once.
     pub at_once: usize,
     /// Begin nothing more after the first failure.
@@ -105,32 +116,36 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
-    /// Why nothing more was begun.
-    pub stopped: Option<Stopped>,
+    /// The run had to stop.
+    pub stop: Option<Stop>,
+    /// Why nothing more was begun after a failure.
+    pub ended: Option<Ended>,
 }
 
-/// Why a run begins nothing more.
+/// Why a run begins nothing more after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stopped {
-    /// Something failed, and that is what was asked for.
+pub enum Ended {
+    /// That is what was asked for.
     FailFast,
     /// These releases failed in the same way.
     Same(Vec<String>),
 }
 
 impl Report {
-    /// Whether anything more may be begun.
-    fn goes_on(&self, hands: Hands<'_>) -> bool {
-        self.stopped.is_none() && !hands.helm.interrupt.said()
-    }
-
     fn fail(&mut self, error: ReleaseError, hands: Hands<'_>) {
         self.failed.push(error);
         if hands.fail_fast {
-            self.stopped = Some(Stopped::FailFast);
-        } else if self.stopped.is_none() && !hands.helm.interrupt.said() {
-            self.stopped = failed::same(&self.failed, SAME_FAILURES).map(Stopped::Same);
+            self.ended = Some(Ended::FailFast);
+        } else if self.ended.is_none() && hands.may_begin() {
+            self.ended = failed::same(&self.failed, SAME_FAILURES).map(Ended::Same);
         }
+    }
+}
+
+impl Hands<'_> {
+    /// Whether anything more may be begun.
+    fn may_begin(&self) -> bool {
+        !self.helm.interrupt.said() && self.run.stop().is_none()
     }
 }
 
@@ -160,7 +175,7 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || !report.goes_on(hands) {
+        if stopped || report.ended.is_some() || !hands.may_begin() {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
@@ -183,6 +198,7 @@ pub async fn run(
         }
     }
     report.interrupted = hands.helm.interrupt.said();
+    report.stop = hands.run.stop();
     report
 }
 
@@ -204,6 +220,22 @@ async fn finish_tier(
     Ok(())
 }
 
+/// One step, in the journal from its beginning to its end.
+async fn undertaken(
+    step: &Step,
+    work: &Work,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), ReleaseError> {
+    let Step { release, namespace, .. } = step;
+    let result = match hands.run.begins(release, namespace, work.at_most).await {
+        Ok(()) => release::apply(step, work, hands, events).await,
+        Err(cause) => Err(cause.of(release, namespace)),
+    };
+    hands.run.ended(release, namespace, &result).await;
+    result
+}
+
 async fn run_tier<'p>(
     changes: &[&'p Step],
     work: &BTreeMap<String, Work>,
@@ -215,13 +247,13 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && report.goes_on(hands) {
+        while running.len() < hands.at_once && report.ended.is_none() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let result = release::apply(step, &work[&step.release], hands, events).await;
+                let result = undertaken(step, &work[&step.release], hands, events).await;
                 (step, result, begun.elapsed())
             });
         }
@@ -231,6 +263,7 @@ async fn run_tier<'p>(
                 events(Event::Done(step, elapsed));
                 report.done.push(step.release.clone());
             }
+            Err(ReleaseError { cause: Cause::Stopped(_), release, .. }) => report.skipped.push(release),
             Err(error) => {
                 events(Event::Failed(step, elapsed));
                 report.fail(error, hands);

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
+use super::settle::{self, Left};
 use super::{Event, Hands, Work, hooks, readiness};
 use crate::plan::{Action, Step};
 use crate::render::Violation;
@@ -90,8 +91,14 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         cluster: &hands.kubectl.cluster,
     };
     let Err(error) = hands.helm.upgrade(&request).await else { return Ok(()) };
+    if let Some(why) = work.fence.refused() {
+        return Err(Cause::Fenced(why));
+    }
     if let Some(violations) = refused(work) {
         return Err(Cause::Images(violations));
+    }
+    if let Left::Pending { status, deployed } = settle::left(step, &error, hands).await? {
+        return Err(Cause::Left { status, deployed, error });
     }
     if error.interrupted() || !readiness::gave_up(error.stderr()) {
         return Err(Cause::Helm(error));

@@ -160,6 +160,7 @@ pub fn blocked(step: &Step) -> Option<Failure> {
                 format!("if no helm works on it any more, on any host: the same command with --recover {how}");
             Failure::new(Code::Pending, Kind::Yours, format!("{release}: helm left it in `{status}`"))
                 .detail("an earlier run was killed in the middle, or is still at work elsewhere")
+                .help("if the last run left it there: the same command with --resume")
                 .help(way_out)
         }
         Blocked::Foreign { owner } => {

@@ -4,6 +4,7 @@
 mod cluster;
 mod code;
 mod definition;
+mod interruption;
 mod lifecycle;
 mod network;
 pub mod runbook;
@@ -21,6 +22,7 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::records_hidden;
 pub use secrets::secrets_by_hand;
 pub use step::{release, same};

@@ -2,6 +2,7 @@
 
 use super::cluster::call;
 use super::definition::{closed_world, guarded};
+use super::interruption::{kept_out, left, moved, stopped};
 use super::runbook::place;
 use super::{Code, Failure, Kind};
 use crate::definition::Definition;
@@ -14,6 +15,11 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let mut failure = match &error.cause {
         Cause::Images(violations) => return closed_world(violations),
+        Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
+        Cause::Fenced(why) => kept_out(&error.release, why),
+        Cause::Moved(to) => moved(&error.release, to),
+        Cause::Stopped(stop) => stopped(stop),
+        Cause::Observed(source) => call(title, Code::Cluster, source),
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => {
             webhook(&title, source).unwrap_or_else(|| call(title, Code::Prepare, source))
         }
