@@ -23,6 +23,7 @@ mod inspect;
 mod lint;
 mod lock;
 mod logins;
+mod planned;
 mod proxies;
 mod push;
 mod secrets;

@@ -4,7 +4,9 @@
 mod cluster;
 mod code;
 mod definition;
+mod guard;
 mod network;
+mod planned;
 pub mod runbook;
 mod secrets;
 mod supply;
@@ -19,6 +21,8 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use guard::{refused, rendered_since};
+pub use planned::planned;
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
