@@ -252,17 +252,6 @@ pub async fn check_closed_world(
     Ok(all)
 }
 
-/// Looks at the cluster once: the guards and helm's records, side by side.
-///
-/// # Errors
-/// [`Failures`] when it is another cluster or can't be reached.
-pub async fn observe(kubectl: &Kubectl, definition: &Definition) -> Result<Observation, Failures> {
-    let (guard, records) = tokio::join!(guard(kubectl, definition), kubectl.release_records());
-    guard?;
-    let records = records.map_err(|e| failure::cluster("cannot list helm's releases", &e))?;
-    Ok(Observation::parse(&records))
-}
-
 /// Asks whether it is the cluster that the environment declares.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `kitchen`, `installation` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
-//! doctor.
+//! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
+//! part of apply, `survey` of doctor.
 
 pub mod apply;
 pub mod bundle;
@@ -15,6 +15,7 @@ pub mod lock;
 pub mod plan;
 pub mod post_render;
 pub mod push;
+mod records;
 pub mod recover;
 pub mod reveal;
 pub mod runbook;

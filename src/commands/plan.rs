@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::installation::{self, Installation};
+use super::installation::Installation;
+use super::records;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, Rendering};
 use crate::bundle::Bundle;
@@ -35,7 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let observed = installation::observe(&kubectl, &installation.definition).await?;
+    let observed = records::observe(context, &kubectl, &installation.definition).await?;
     let plan = Plan::build(&installation.definition, &desired, &observed);
     if let Some(path) = &args.save {
         let saved = saved(context, &workspace, &installation, &plan, &observed, &kubectl).await?;

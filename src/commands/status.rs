@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::installation::{self, Installation};
+use super::installation::Installation;
+use super::records;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format};
 use crate::plan::{Action, Desired, Observation, Plan, Step, label};
@@ -41,7 +42,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired: Vec<Desired> = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let observed = installation::observe(&kubectl, &installation.definition).await?;
+    let observed = records::observe(context, &kubectl, &installation.definition).await?;
     let plan = Plan::build(&installation.definition, &desired, &observed);
     let rows: Vec<Row> = plan.tiers.iter().flat_map(|t| t.steps.iter().map(|s| row(&t.name, s, &observed))).collect();
     let text = match args.output {

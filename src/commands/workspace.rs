@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::kitchen::Kitchen;
 use super::{Context, Rendering, trust};
 use crate::bundle::Bundle;
-use crate::definition::{ChartSource, Definition, Environment, LOCK_PATH, Tree};
+use crate::definition::{Definition, Environment, LOCK_PATH, Tree};
 use crate::files::{self, Store};
 use crate::image::Platform;
 use crate::lock::Lock;

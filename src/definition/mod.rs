@@ -53,7 +53,7 @@ pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
 pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
-pub use quantity::is_quantity;
+pub use quantity::{is_quantity, is_same_quantity};
 pub use release::{ChartSource, IgnoredImage};
 pub use render_guard::RenderGuard;
 pub use sealed::Sealed;

@@ -68,6 +68,11 @@ impl CallError {
         matches!(self, CallError::Failed { interrupted: true, .. })
     }
 
+    /// Whether the API server said that the user lacks a right.
+    pub fn is_forbidden(&self) -> bool {
+        self.stderr().contains("(Forbidden)")
+    }
+
     /// Its exit status; none when it never ran or a signal ended it.
     pub fn code(&self) -> Option<i32> {
         match self {

@@ -20,6 +20,7 @@ mod definition;
 mod doctor;
 mod hostile;
 mod inspect;
+mod lifecycle;
 mod lint;
 mod lock;
 mod logins;

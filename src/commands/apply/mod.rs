@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::Context;
 use super::installation::{self, Installation};
 use super::plan::summary;
+use super::records;
 use super::recover::{self, Recovery};
 use super::workspace::Workspace;
 use crate::plan::Plan;
@@ -52,13 +53,13 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, definition)?;
     let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let mut observed = installation::observe(&kubectl, &installation.definition).await?;
+    let mut observed = records::observe(context, &kubectl, &installation.definition).await?;
     let mut plan = Plan::build(&installation.definition, &desired, &observed);
     if let Some(saved) = &saved {
         reviewed::check(saved, &workspace, &installation, &plan, &observed, &kubectl).await?;
     }
     if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
-        observed = installation::observe(&kubectl, &installation.definition).await?;
+        observed = records::observe(context, &kubectl, &installation.definition).await?;
         plan = Plan::build(&installation.definition, &desired, &observed);
     }
     context.ui.say("Plan", summary(&plan));

@@ -4,6 +4,18 @@ use super::Kubectl;
 use crate::tools::process::{self, CallError};
 
 impl Kubectl {
+    /// helm's records in one namespace, as [`Kubectl::release_records`] has them. A namespace that does not exist has none.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn release_records_in(&self, namespace: &str) -> Result<String, CallError> {
+        let within = format!("--namespace={namespace}");
+        let rows =
+            self.text(&["get", "secrets", &within, "--selector=owner=helm", "--show-labels", "--no-headers"]).await?;
+        // Of one namespace kubectl prints no column that names it.
+        Ok(rows.lines().map(|row| format!("{namespace}  {row}\n")).collect())
+    }
+
     /// The Secret in which helm keeps one revision of a release, as JSON. Secrets are in it.
     ///
     /// # Errors

@@ -141,6 +141,27 @@ table! {
     PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
         "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
         "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    RecordsHidden = 461, Yours, "helm's records can't be listed",
+        "helm keeps its records in Secrets. The user of the kubeconfig may list them neither in all namespaces nor in the one that the failure names.",
+        "Give the user the rights that the failure names in every namespace of the definition; `kubectl auth can-i list secrets --namespace NAMESPACE` checks it. With rights in all namespaces platctl also sees what is no longer declared.";
+    NotConfirmed = 462, Yours, "A removal was not confirmed",
+        "`destroy` wants the environment's name: typed at the terminal, or as `--confirm NAME`. What was given is another name, or nothing.",
+        "Look at `platctl destroy -e NAME --dry-run`; then give the environment's own name.";
+    StillNeeded = 463, Yours, "What is to be removed is still needed",
+        "The selector names a release that another one, which stays, needs.",
+        "Select that one too, or insist with `--skip-needs`.";
+    NotRemoved = 464, Yours, "Something was not removed",
+        "helm could not remove a release: a hook of its failed, an object has a finalizer that nobody takes away, or the API server refused. Or a definition was to be deleted of which there are still objects.",
+        "The failure has helm's words. An object that stays behind with a finalizer waits for its operator: bring that back, or take the finalizer away by hand. Then run the same command again: what is gone stays gone, and what the release needs was kept.";
+    NoSuchRun = 465, Yours, "There is no such run",
+        "No record of helm's and no journal knows a run of that name in this environment.",
+        "`platctl history` lists the runs that are known.";
+    HistoryTooShort = 466, Yours, "helm's history does not reach back to that run",
+        "helm keeps ten revisions of a release. Those of the run are gone for the releases that the failure names; nothing was changed.",
+        "Roll back to a later run, or select other releases with `-l`. Or go forward: take the definition of that time from version control and apply it.";
+    NotRolledBack = 467, Yours, "A release was not put back",
+        "helm could not go back to the revision: its objects are refused today, a hook failed, or it did not become ready.",
+        "The failure has helm's words. Run the same command again, or go forward with `platctl apply`.";
     Network = 501, Transient, "The network failed",
         "A download was cut off, refused, or did not answer, several times over.",
         "Run the same command again; check proxy, authority (`--ca-file`) and mirrors (`--mirror`).";

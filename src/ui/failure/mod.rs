@@ -5,6 +5,7 @@ mod cluster;
 mod code;
 mod definition;
 mod guard;
+mod lifecycle;
 mod network;
 mod planned;
 pub mod runbook;
@@ -22,6 +23,7 @@ pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use guard::{refused, rendered_since};
+pub use lifecycle::records_hidden;
 pub use planned::planned;
 pub use secrets::secrets_by_hand;
 

@@ -1,0 +1,21 @@
+//! Errors of what comes after an installation: looking back, taking back, removing.
+
+use super::{Code, Failure, Failures, Kind, cluster};
+use crate::tools::CallError;
+
+/// helm's records of a namespace can't be listed.
+pub fn records_hidden(namespace: &str, error: &CallError) -> Failures {
+    let title = format!("cannot list helm's releases in namespace {namespace}");
+    if !error.is_forbidden() {
+        return cluster(&title, error);
+    }
+    let user = error.stderr().split("User \"").nth(1).and_then(|rest| rest.split('"').next());
+    let who = user.map_or("the user of this kubeconfig".to_owned(), |user| format!("user {user}"));
+    let mut failure = Failure::new(Code::RecordsHidden, Kind::Yours, title)
+        .detail(format!("{who} may list Secrets neither in all namespaces nor in this one; helm's records are Secrets"))
+        .word(error.stderr())
+        .help(format!("give it get, list, watch, create, update, patch and delete of Secrets in {namespace}"))
+        .help(format!("check it with: kubectl auth can-i list secrets --namespace {namespace}"));
+    failure.ran = Some(error.to_string());
+    failure.into()
+}
