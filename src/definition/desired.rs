@@ -15,7 +15,7 @@ use super::template::Evaluator;
 use super::tier::{self, TierFile};
 use super::{
     ChartSource, ComputedImages, Declarations, Environment, Exception, Hooks, IgnoredImage, Invalid, KubernetesSecret,
-    Sealed, SecretUse, Tree, check, sealed, secrets_of,
+    RenderGuard, Sealed, SecretUse, Tree, check, sealed, secrets_of,
 };
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
@@ -93,6 +93,8 @@ pub struct Release {
     pub computed_images: Vec<ComputedImages>,
     /// Findings that are let pass on purpose.
     pub exceptions: Vec<Exception>,
+    /// Whether it may render otherwise live than planned.
+    pub guard: RenderGuard,
     /// What runs before and after it.
     pub hooks: Hooks,
 }
@@ -236,6 +238,7 @@ impl Loader<'_> {
             ignored_images,
             computed_images,
             exceptions,
+            guard,
             hooks,
             ..
         } = file;
@@ -258,6 +261,7 @@ impl Loader<'_> {
             ignored_images,
             computed_images,
             exceptions,
+            guard,
             hooks,
         };
         Ok((release, needs))

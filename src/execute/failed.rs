@@ -2,7 +2,7 @@
 
 use super::readiness::Reason;
 use super::{Moved, Stop};
-use crate::render::Violation;
+use crate::render::{Difference, Violation};
 use crate::tools::{CallError, ScriptError};
 
 /// A release's step that failed.
@@ -35,6 +35,9 @@ pub enum Cause {
     /// What helm rendered holds images that may not run; helm changed nothing.
     #[error("it rendered {} images that are not locked", .0.len())]
     Images(Vec<Violation>),
+    /// What helm rendered live is not what was planned; helm changed nothing.
+    #[error("it renders otherwise live than planned")]
+    Otherwise(Vec<Difference>),
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
@@ -95,6 +98,7 @@ impl Cause {
             }
             // Each of these has reasons of its own.
             Cause::Hook(_)
+            | Cause::Otherwise(_)
             | Cause::Left { .. }
             | Cause::Fenced(_)
             | Cause::Moved(_)

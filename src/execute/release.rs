@@ -8,7 +8,7 @@ use super::retry::Patience;
 use super::settle::{self, Left};
 use super::{Event, Hands, Work, hooks, readiness};
 use crate::plan::{Action, Step};
-use crate::render::Violation;
+use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
 
 /// Tells what goes on inside a step.
@@ -94,8 +94,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
     if let Some(why) = work.fence.refused() {
         return Err(Cause::Fenced(why));
     }
-    if let Some(violations) = refused(work) {
-        return Err(Cause::Images(violations));
+    match refused(work) {
+        Some(Refusal::ClosedWorld(violations)) => return Err(Cause::Images(violations)),
+        Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
+        None => {}
     }
     if let Left::Pending { status, deployed } = settle::left(step, &error, hands).await? {
         return Err(Cause::Left { status, deployed, error });
@@ -109,7 +111,7 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
 
 /// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
 /// it: a chart may have put a secret where an image should be.
-fn refused(work: &Work) -> Option<Vec<Violation>> {
+fn refused(work: &Work) -> Option<Refusal> {
     let findings = fs::read(&work.findings).ok()?;
     let _ = fs::remove_file(&work.findings);
     serde_json::from_slice(&findings).ok()

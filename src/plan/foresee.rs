@@ -46,6 +46,8 @@ mod tests {
             action: Action::Upgrade { from: None, because },
             version: "1".into(),
             inputs: "i".into(),
+            secrets: Vec::new(),
+            live: None,
         };
         let tiers = vec![TierPlan { name: "t".into(), gate: true, steps: vec![step] }];
         Plan { platform: "p".into(), environment: "e".into(), tiers, undeclared: Vec::new() }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
+use super::{guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
@@ -15,10 +16,11 @@ use crate::definition::{Definition, Release, Tier};
 use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
-use crate::plan::{self, Action, Because, Observation, Plan, Step};
-use crate::render::{self, Rendered};
+use crate::plan::{self, Action, Because, Observation, Plan, Saved, Step};
+use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
+use crate::surroundings::GUARD_SALT;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
@@ -28,6 +30,8 @@ pub(super) struct How<'a> {
     pub began: &'a Began,
     /// What its journal says that was asked for.
     pub asked: Asked,
+    /// The saved plan that it is.
+    pub reviewed: Option<&'a Saved>,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
 }
@@ -50,18 +54,44 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let rendered = installation.render(context, workspace, &releases).await?;
+    let mut rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
     let streams = releases.iter().zip(&rendered).map(|(release, rendered)| (release.name.as_str(), &rendered.stream));
-    let plan = &plan::foresee(plan.clone(), &streams.collect());
+    let foreseen = plan::foresee(plan.clone(), &streams.collect());
+    if foreseen.upgrades() != plan.upgrades() {
+        // What is installed again is told that it is.
+        rendered = installation.render_as(context, workspace, &releases, &foreseen.upgrades()).await?;
+    }
+    let plan = &foreseen;
+    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
+    if let Some(saved) = how.reviewed {
+        reviewed::check_renders(saved, installation, &pairs)?;
+    }
+    let salt = guard::salt()?;
+    let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
 
-    let helm = began.helm(context, workspace.helm(context, environment).await?)?;
+    let mut helm = began.helm(context, workspace.helm(context, environment).await?)?;
+    // On no disk: with it somebody could try short secrets on the hashes in the tasks.
+    helm.variables.push((GUARD_SALT.into(), salt.to_string().into()));
     let mut work = BTreeMap::new();
-    for (release, rendered) in releases.iter().zip(&rendered) {
+    for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(context, workspace, installation, plan, step, release, rendered, &revealed, kubectl, began).await?,
+            prepare(
+                context,
+                workspace,
+                installation,
+                plan,
+                step,
+                release,
+                rendered,
+                expected.remove(&release.name),
+                &revealed,
+                kubectl,
+                began,
+            )
+            .await?,
         );
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
@@ -181,6 +211,7 @@ async fn prepare(
     step: &Step,
     release: &Release,
     rendered: &Rendered,
+    expected: Option<Expected>,
     revealed: &Revealed,
     kubectl: &Kubectl,
     began: &Began,
@@ -189,11 +220,8 @@ async fn prepare(
     let folder = began.folder();
     let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let task = Task {
-        rewriting: installation.rewritings[&release.name].clone(),
-        findings: findings.clone(),
-        fence: Some(fence.clone()),
-    };
+    let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
+    let task = Task { rewriting, namespace, expected, findings: findings.clone(), fence: Some(fence.clone()) };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let run = began.undertaking.run();
