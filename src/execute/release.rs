@@ -5,7 +5,7 @@ use std::fs;
 
 use super::{Hands, Work, diagnose};
 use crate::plan::Step;
-use crate::render::Violation;
+use crate::render::{Difference, Refusal, Violation};
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
 
 /// A release's step that failed.
@@ -38,6 +38,9 @@ pub enum Cause {
     /// What helm rendered holds images that may not run; helm changed nothing.
     #[error("it rendered {} images that are not locked", .0.len())]
     Images(Vec<Violation>),
+    /// What helm rendered live is not what was planned; helm changed nothing.
+    #[error("it renders otherwise live than planned")]
+    Otherwise(Vec<Difference>),
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
@@ -103,14 +106,15 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         cluster: &hands.kubectl.cluster,
     };
     hands.helm.upgrade(&request).await.map_err(|error| match refused(work) {
-        Some(violations) => Cause::Images(violations),
+        Some(Refusal::ClosedWorld(violations)) => Cause::Images(violations),
+        Some(Refusal::Otherwise(differences)) => Cause::Otherwise(differences),
         None => Cause::Helm(error),
     })
 }
 
 /// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
 /// it: a chart may have put a secret where an image should be.
-fn refused(work: &Work) -> Option<Vec<Violation>> {
+fn refused(work: &Work) -> Option<Refusal> {
     let findings = fs::read(&work.findings).ok()?;
     let _ = fs::remove_file(&work.findings);
     serde_json::from_slice(&findings).ok()

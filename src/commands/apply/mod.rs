@@ -1,8 +1,11 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
+pub mod guard;
 mod report;
+mod reviewed;
 mod work;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Context;
@@ -21,6 +24,9 @@ pub struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
+    #[arg(long, value_name = "FILE", conflicts_with = "recover")]
+    plan: Option<PathBuf>,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
@@ -38,12 +44,20 @@ pub struct Args {
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let begun = Instant::now();
+    let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;
-    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
-    let desired = installation.desired(&workspace, &context.global.selector()?)?;
+    let (definition, selector) = match &saved {
+        Some(saved) => (reviewed::definition(&workspace, saved)?, reviewed::selector(saved)?),
+        None => (workspace.definition(context)?, context.global.selector()?),
+    };
+    let installation = Installation::new(&workspace, definition)?;
+    let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let mut observed = records::observe(context, &kubectl, &installation.definition).await?;
     let mut plan = Plan::build(&installation.definition, &desired, &observed);
+    if let Some(saved) = &saved {
+        reviewed::check(saved, &workspace, &installation, &plan, &observed, &kubectl).await?;
+    }
     if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
         observed = records::observe(context, &kubectl, &installation.definition).await?;
         plan = Plan::build(&installation.definition, &desired, &observed);
@@ -63,7 +77,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     if !args.skip_needs {
         installation::check_needs(&installation, &plan, &observed)?;
     }
-    let report = work::change(context, &workspace, &installation, &plan, &kubectl).await?;
+    let report = work::change(context, &workspace, &installation, &plan, &kubectl, saved.as_ref()).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 

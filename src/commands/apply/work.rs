@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::report::draw;
+use super::{guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
@@ -13,10 +14,11 @@ use crate::commands::{Context, push, reveal};
 use crate::definition::Release;
 use crate::execute::{self, Hands, Report, Work};
 use crate::files;
-use crate::plan::{self, Plan, Step};
-use crate::render::{self, Rendered};
+use crate::plan::{self, Plan, Saved, Step};
+use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
+use crate::surroundings::GUARD_SALT;
 use crate::tools::{self, Helm, Kubectl};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
@@ -27,6 +29,7 @@ pub(super) async fn change(
     installation: &Installation,
     plan: &Plan,
     kubectl: &Kubectl,
+    reviewed: Option<&Saved>,
 ) -> Result<Report, Failures> {
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -34,19 +37,38 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let rendered = installation.render(context, workspace, &releases).await?;
+    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
+    if let Some(saved) = reviewed {
+        reviewed::check_renders(saved, installation, &pairs)?;
+    }
+    let salt = guard::salt()?;
+    let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
 
     let folder = run_folder(context)?;
     let mut helm = workspace.helm(context, environment).await?;
     helm.plugins = folder.path().join("plugins");
+    // On no disk: with it somebody could try short secrets on the hashes in the tasks.
+    helm.variables.push((GUARD_SALT.into(), salt.to_string().into()));
     tools::write_post_renderer(&helm.plugins, &context.surroundings.executable)?;
     let mut work = BTreeMap::new();
-    for (release, rendered) in releases.iter().zip(&rendered) {
+    for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, installation, plan, step, release, rendered, &revealed, folder.path()).await?,
+            prepare(
+                workspace,
+                installation,
+                plan,
+                step,
+                release,
+                rendered,
+                expected.remove(&release.name),
+                &revealed,
+                folder.path(),
+            )
+            .await?,
         );
     }
     let namespaces = installation.definition.namespaces();
@@ -130,12 +152,14 @@ async fn prepare(
     step: &Step,
     release: &Release,
     rendered: &Rendered,
+    expected: Option<Expected>,
     revealed: &Revealed,
     folder: &Path,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let task = Task { rewriting: installation.rewritings[&release.name].clone(), findings: findings.clone() };
+    let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
+    let task = Task { rewriting, namespace, expected, findings: findings.clone() };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();

@@ -2,6 +2,7 @@
 //! 1 for everything.
 
 use super::definition::{closed_world, guarded};
+use super::guard::rendered_live;
 use super::{Code, Failure, Failures, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, ReleaseError};
@@ -186,6 +187,7 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let failure = match &error.cause {
         Cause::Images(violations) => return closed_world(violations),
+        Cause::Otherwise(differences) => return vec![rendered_live(differences)],
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
         Cause::Helm(source) => {
             let release = definition.releases.iter().find(|release| release.name == error.release);

@@ -4,8 +4,10 @@
 mod cluster;
 mod code;
 mod definition;
+mod guard;
 mod lifecycle;
 mod network;
+mod planned;
 pub mod runbook;
 mod secrets;
 mod supply;
@@ -20,6 +22,8 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use guard::{refused, rendered_since};
+pub use planned::planned;
 pub use lifecycle::records_hidden;
 pub use secrets::secrets_by_hand;
 
