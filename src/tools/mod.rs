@@ -3,6 +3,7 @@
 
 mod catalog;
 mod complaint;
+mod git;
 mod helm;
 mod host;
 mod install;
@@ -14,6 +15,7 @@ mod sops;
 
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
+pub use git::Git;
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
