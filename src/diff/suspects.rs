@@ -66,7 +66,8 @@ fn plain(part: &str, found: &mut BTreeSet<String>) {
     if let Ok(inner) = serde_json::from_str::<String>(&format!("\"{part}\"")) {
         found.insert(inner);
     }
-    let decoded = url::form_urlencoded::parse(part.replace('+', "%2B").as_bytes()).next().map(|(key, _)| key.into_owned());
+    let decoded =
+        url::form_urlencoded::parse(part.replace('+', "%2B").as_bytes()).next().map(|(key, _)| key.into_owned());
     found.extend(decoded.filter(|_| part.contains('%') && !part.contains(['&', '='])));
     found.insert(part.to_owned());
 }
@@ -80,7 +81,10 @@ fn is_telling(key: &str) -> bool {
 pub fn secret_entries(stream: &Stream) -> BTreeSet<String> {
     let secrets = stream.objects.iter().filter(|object| object.kind == "Secret");
     let entries = secrets.flat_map(|object| sealed::entries(&mut object.node.to_json()).into_values());
-    entries.filter_map(|bytes| String::from_utf8(bytes).ok()).filter(|text| text.len() >= SHORTEST && !veil::holds(text)).collect()
+    entries
+        .filter_map(|bytes| String::from_utf8(bytes).ok())
+        .filter(|text| text.len() >= SHORTEST && !veil::holds(text))
+        .collect()
 }
 
 /// The texts that values spell out: they are no secrets.
@@ -104,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_stood_where_tokens_are_is_one() {
-        let before = json!({"a": {"url": "pg://u:p%2Fw-hush@h/db", "b64": STANDARD.encode("hush")}, "port": 5432, "tag": "1.0"});
+        let before =
+            json!({"a": {"url": "pg://u:p%2Fw-hush@h/db", "b64": STANDARD.encode("hush")}, "port": 5432, "tag": "1.0"});
         let now = json!({"a": {"url": format!("pg://u:{TOKEN}@h/db"), "b64": TOKEN}, "port": 5432, "tag": "1.1"});
         let found = suspects(&before, Some(&now));
         for text in ["p%2Fw-hush", "p/w-hush", "hush", "pg://u:p%2Fw-hush@h/db"] {
@@ -124,7 +129,9 @@ mod tests {
 
     #[test]
     fn entries_of_secrets_and_what_is_spelled_out() {
-        let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{a: hushhush, b: short, c: {TOKEN}}}\n");
+        let text = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{a: hushhush, b: short, c: {TOKEN}}}\n"
+        );
         let entries = secret_entries(&Stream::parse(text).unwrap());
         assert_eq!(entries.into_iter().collect::<Vec<_>>(), ["hushhush"]);
         let plain = spelled_out(&json!({"a": ["x", TOKEN], "b": 5}));

@@ -21,13 +21,13 @@ pub struct Git {
 }
 
 impl Git {
-    /// The commit that a revision names.
+    /// The commit that a revision names; one that begins with a dash would be an option.
     ///
     /// # Errors
     /// [`CallError`] with git's own word: it is not installed, the folder is in no repository, there is no such revision.
     pub async fn commit(&self, revision: &str) -> Result<String, CallError> {
         let wanted = format!("{revision}^{{commit}}");
-        let out = self.run(&["rev-parse", "--verify", "--quiet", "--short=12", "--end-of-options", &wanted]).await?;
+        let out = self.run(&["rev-parse", "--verify", "--short=12", &wanted]).await?;
         Ok(String::from_utf8_lossy(&out).trim().to_owned())
     }
 
@@ -43,7 +43,8 @@ impl Git {
         let folder = "-C".to_owned();
         let args = [folder, self.folder.display().to_string()].into_iter().chain(args.iter().map(|a| (*a).to_owned()));
         let variables = self.variables.clone();
-        let call = Call { program: &self.program, args: args.collect(), variables, stdin: None, output_folder: &self.home };
+        let call =
+            Call { program: &self.program, args: args.collect(), variables, stdin: None, output_folder: &self.home };
         process::run(call, &self.interrupt).await
     }
 }

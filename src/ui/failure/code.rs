@@ -141,6 +141,12 @@ table! {
     PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
         "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
         "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    NoRevision = 431, Yours, "A definition can't be read at a revision",
+        "`diff git:REVISION` asks the git on the path: there is none, the folder is in no repository, or the repository has no such revision.",
+        "`git -C FOLDER rev-parse REVISION` says the same. In CI fetch enough history: a shallow clone has no other revisions.";
+    RecordUnreadable = 432, Permanent, "helm's record of a release can't be read",
+        "The Secret in which helm keeps the release is damaged, or was written by something else.",
+        "`helm get manifest NAME -n NAMESPACE` reads the same record. Where that fails too, roll back to an older revision, or apply: the next revision has a record of its own.";
     RecordsHidden = 461, Yours, "helm's records can't be listed",
         "helm keeps its records in Secrets. The user of the kubeconfig may list them neither in all namespaces nor in the one that the failure names.",
         "Give the user the rights that the failure names in every namespace of the definition; `kubectl auth can-i list secrets --namespace NAMESPACE` checks it. With rights in all namespaces platctl also sees what is no longer declared.";

@@ -4,6 +4,7 @@
 mod cluster;
 mod code;
 mod definition;
+mod diff;
 mod guard;
 mod lifecycle;
 mod network;
@@ -22,9 +23,10 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use diff::{git, unreadable_record};
 pub use guard::{refused, rendered_since};
-pub use planned::planned;
 pub use lifecycle::records_hidden;
+pub use planned::planned;
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
