@@ -1,6 +1,6 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
-//! doctor.
+//! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
+//! part of apply, `survey` of doctor.
 
 pub mod apply;
 pub mod bundle;
@@ -26,6 +26,7 @@ pub mod status;
 pub mod survey;
 pub mod template;
 mod trust;
+pub mod undertake;
 pub mod unpack;
 pub mod values;
 pub mod workspace;

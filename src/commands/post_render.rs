@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::execute::lease::Fence;
 use crate::files;
 use crate::object::Stream;
 use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt};
@@ -26,13 +27,15 @@ pub struct Task {
     pub expected: Option<Expected>,
     /// Where it is told why something was refused; helm swallows what a plugin says.
     pub findings: PathBuf,
+    /// Whether the run still has the environment's lease.
+    pub fence: Option<Fence>,
 }
 
 /// Runs the verb.
 ///
 /// # Errors
 /// [`Failures`]; helm then changes nothing.
-pub fn run(context: &Context) -> Result<u8, Failures> {
+pub async fn run(context: &Context) -> Result<u8, Failures> {
     let Some(path) = &context.surroundings.post_render else {
         return Err(Failure::new(Code::Usage, Kind::Yours, "helm calls this during `platctl apply`").into());
     };
@@ -48,6 +51,10 @@ pub fn run(context: &Context) -> Result<u8, Failures> {
     let differences = differences(context, &task, &rewritten)?;
     if !differences.is_empty() {
         return Err(refused(&task, &Refusal::Otherwise(differences))?);
+    }
+    // Last: what it says is true for as short as it can be.
+    if let Some(fence) = &task.fence {
+        fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
     }
     context.ui.deliver(&rewritten)?;
     Ok(0)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::kitchen::Kitchen;
 use super::network::{settings, upstream};
@@ -16,7 +17,7 @@ use crate::render::Cache;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
-use crate::tools::{Cluster, Helm, Kubectl, Sops};
+use crate::tools::{Births, Cluster, Helm, Kubectl, Sops};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Definition, lock and where bytes come from.
@@ -157,6 +158,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             interrupt: context.interrupt.clone(),
+            births: Births::default(),
         })
     }
 
@@ -197,6 +199,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             request_timeout: environment.timeouts.request,
+            patience: Duration::ZERO,
             interrupt: context.interrupt.clone(),
         })
     }

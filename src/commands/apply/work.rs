@@ -2,62 +2,84 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
+use super::hooks;
 use super::report::draw;
 use super::{guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
+use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
-use crate::definition::Release;
-use crate::execute::{self, Hands, Report, Work};
+use crate::definition::{Definition, Release, Tier};
+use crate::execute::journal::{Asked, Entry};
+use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
-use crate::plan::{self, Plan, Saved, Step};
+use crate::plan::{self, Action, Because, Observation, Plan, Saved, Step};
 use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::surroundings::GUARD_SALT;
-use crate::tools::{self, Helm, Kubectl};
-use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+use crate::tools::Kubectl;
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+
+/// How a plan is to be carried out.
+pub(super) struct How<'a> {
+    /// The run.
+    pub began: &'a Began,
+    /// What its journal says that was asked for.
+    pub asked: Asked,
+    /// The saved plan that it is.
+    pub reviewed: Option<&'a Saved>,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
+}
 
 /// Does what the plan says: images first, then the cluster.
+#[allow(clippy::too_many_arguments)]
 pub(super) async fn change(
     context: &Context,
     workspace: &Workspace,
     installation: &Installation,
     plan: &Plan,
+    observed: &Observation,
     kubectl: &Kubectl,
-    reviewed: Option<&Saved>,
+    how: How<'_>,
 ) -> Result<Report, Failures> {
+    let began = how.began;
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
     let releases: Vec<&Release> =
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let mut rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let streams = releases.iter().zip(&rendered).map(|(release, rendered)| (release.name.as_str(), &rendered.stream));
+    let foreseen = plan::foresee(plan.clone(), &streams.collect());
+    if foreseen.upgrades() != plan.upgrades() {
+        // What is installed again is told that it is.
+        rendered = installation.render_as(context, workspace, &releases, &foreseen.upgrades()).await?;
+    }
+    let plan = &foreseen;
     let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
-    if let Some(saved) = reviewed {
+    if let Some(saved) = how.reviewed {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
     let salt = guard::salt()?;
     let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
 
-    let folder = run_folder(context)?;
-    let mut helm = workspace.helm(context, environment).await?;
-    helm.plugins = folder.path().join("plugins");
+    let mut helm = began.helm(context, workspace.helm(context, environment).await?)?;
     // On no disk: with it somebody could try short secrets on the hashes in the tasks.
     helm.variables.push((GUARD_SALT.into(), salt.to_string().into()));
-    tools::write_post_renderer(&helm.plugins, &context.surroundings.executable)?;
     let mut work = BTreeMap::new();
     for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
             prepare(
+                context,
                 workspace,
                 installation,
                 plan,
@@ -66,26 +88,72 @@ pub(super) async fn change(
                 rendered,
                 expected.remove(&release.name),
                 &revealed,
-                folder.path(),
+                kubectl,
+                began,
             )
             .await?,
         );
     }
+    let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
-    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
+    began
+        .undertaking
+        .record(how.asked, entries(plan, observed))
+        .await
+        .map_err(|error| failure::not_recorded(&error))?;
+    let (run, at_once) = (&began.undertaking, environment.concurrency.releases);
+    let hands = Hands { helm: &helm, kubectl, run, at_once, fail_fast: how.fail_fast };
+    let report = execute::run(plan, &namespaces, &work, &tiers, hands, &|event| draw(&context.ui, &event)).await;
+    began.undertaking.failed(&codes(&installation.definition, &report)).await;
+    Ok(report)
 }
 
-async fn execute(
+/// The programs around tiers.
+fn tier_hooks(
     context: &Context,
-    plan: &Plan,
-    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
-    work: &BTreeMap<String, Work>,
-    helm: &Helm,
+    workspace: &Workspace,
+    installation: &Installation,
     kubectl: &Kubectl,
-    at_once: usize,
-) -> Report {
-    let hands = Hands { helm, kubectl, at_once };
-    execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
+    folder: &Path,
+) -> Result<BTreeMap<String, Scripts>, Failures> {
+    let environment = &installation.definition.environment;
+    let ready = |tier: &Tier| {
+        let about = [
+            ("PLATCTL_PLATFORM", environment.platform.as_str()),
+            ("PLATCTL_ENVIRONMENT", &environment.name),
+            ("PLATCTL_TIER", &tier.name),
+        ];
+        let place = folder.join(format!("{}.tier-hooks", tier.name));
+        Ok((tier.name.clone(), hooks::prepare(context, workspace, kubectl, &tier.hooks, &about, &place)?))
+    };
+    installation.definition.tiers.iter().map(ready).collect()
+}
+
+/// What the journal says before anything is begun.
+fn entries(plan: &Plan, observed: &Observation) -> Vec<Entry> {
+    let entry = |step: &Step| {
+        let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
+        Entry::waiting(&step.release, &step.namespace, verb(&step.action), before)
+    };
+    plan.changes().map(entry).collect()
+}
+
+/// An action in one word.
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Install => "install",
+        Action::Upgrade { .. } => "upgrade",
+        Action::Unchanged | Action::Blocked { .. } => "none",
+    }
+}
+
+/// The code of each failure, by release.
+fn codes(definition: &Definition, report: &Report) -> Vec<(String, String)> {
+    let code = |error: &ReleaseError| {
+        let failure = failure::release(definition, error).into_iter().next()?;
+        Some((error.release.clone(), failure.code.to_string()))
+    };
+    report.failed.iter().filter_map(code).collect()
 }
 
 /// All charts and tools of the bundle are what the lock says, before anything is changed.
@@ -134,18 +202,9 @@ async fn push_images(
     push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
-/// A private folder for this run's tasks. A killed run leaves its own behind for the helms still at work; old ones go.
-fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
-    let runs = context.surroundings.cache.join("runs");
-    files::private_folder(&runs)?;
-    files::remove_older(&runs, Duration::from_secs(24 * 3600));
-    let prefix = format!("run-{}-", plan::run_stamp(SystemTime::now()));
-    let made = tempfile::Builder::new().prefix(&prefix).rand_bytes(4).tempdir_in(&runs);
-    Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
-}
-
 #[allow(clippy::too_many_arguments)]
 async fn prepare(
+    context: &Context,
     workspace: &Workspace,
     installation: &Installation,
     plan: &Plan,
@@ -154,25 +213,51 @@ async fn prepare(
     rendered: &Rendered,
     expected: Option<Expected>,
     revealed: &Revealed,
-    folder: &Path,
+    kubectl: &Kubectl,
+    began: &Began,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
+    let folder = began.folder();
+    let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
     let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
-    let task = Task { rewriting, namespace, expected, findings: findings.clone() };
+    let task = Task { rewriting, namespace, expected, findings: findings.clone(), fence: Some(fence.clone()) };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
-    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();
+    let run = began.undertaking.run();
+    let tier = &installation.definition.tiers[release.tier];
+    let environment = &installation.definition.environment;
+    let about = [
+        ("PLATCTL_PLATFORM", environment.platform.as_str()),
+        ("PLATCTL_ENVIRONMENT", &environment.name),
+        ("PLATCTL_TIER", &tier.name),
+        ("PLATCTL_RELEASE", &release.name),
+        ("PLATCTL_NAMESPACE", &release.namespace),
+    ];
+    let place = folder.join(format!("{}.hooks", release.name));
+    let hooks = hooks::prepare(context, workspace, kubectl, &release.hooks, &about, &place)?;
+    let finish_with_tier = !tier.hooks.after.is_empty();
+    let follows = finish_with_tier || !hooks.after.is_empty();
+    let (labels, finish) = plan::labels_until_done(plan::labels(plan, step, run), follows);
+    let chart_hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
-        labels: plan::labels(plan, step, &run),
+        labels,
+        finish,
+        finish_with_tier,
+        hooks,
+        forget: matches!(step.action, Action::Install | Action::Upgrade { because: Because::InstallHooks, .. })
+            && plan::has_install_hooks(&rendered.stream),
         wait: release.wait,
         timeout: release.timeout,
+        at_most: execute::at_most(release.timeout, chart_hooks),
+        fence,
         task: task_path,
         findings,
+        runs: execute::workloads(&rendered.stream, &release.namespace),
         crds: rendered.crds(),
     })
 }

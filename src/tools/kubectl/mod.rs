@@ -1,7 +1,10 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod marks;
 mod objects;
 mod records;
+mod state;
+mod workings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +13,8 @@ use std::time::{Duration, Instant};
 pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
+
+pub use state::{Write, server_is_gone};
 
 /// Who owns the fields this program applies itself.
 const FIELD_MANAGER: &str = "platctl";
@@ -57,6 +62,8 @@ pub struct Kubectl {
     pub variables: Vec<(OsString, OsString)>,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// How long a question is asked again while the API server is gone.
+    pub patience: Duration,
     /// Hears when the user wants to stop.
     pub interrupt: Interrupt,
 }
@@ -124,19 +131,8 @@ impl Kubectl {
         }
     }
 
-    /// What stands in the way of a release's pods, as lines for people: pods that are not ready and why.
-    ///
-    /// # Errors
-    /// [`CallError`] with kubectl's own word.
-    pub async fn pods(&self, namespace: &str, release: &str) -> Result<serde_json::Value, CallError> {
-        let selector = format!("--selector=app.kubernetes.io/instance={release}");
-        let namespace = format!("--namespace={namespace}");
-        let out = self.text(&["get", "pods", &namespace, &selector, "--output=json"]).await?;
-        Ok(serde_json::from_str(&out).unwrap_or_default())
-    }
-
     async fn text(&self, args: &[&str]) -> Result<String, CallError> {
-        let out = self.run(args.iter().map(|arg| (*arg).to_owned()).collect(), None).await?;
+        let out = self.patiently(args.iter().map(|arg| (*arg).to_owned()).collect()).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -153,6 +149,6 @@ impl Kubectl {
         let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
-        Call { program: &self.program, args, variables, stdin, output_folder: &self.home }
+        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None }
     }
 }

@@ -104,7 +104,7 @@ table! {
         "`kubectl get --raw /readyz` with the same kubeconfig says more. When it is well, run the same command again.";
     Pending = 403, Yours, "A release is in the middle of an operation",
         "helm's newest record says `pending-…`: a helm is at work on it, or one was killed there.",
-        "Make sure that no helm works on it, on any host; then the same command with `--recover rollback` or `--recover uninstall`.";
+        "Make sure that no helm works on it, on any host. If the last run of platctl left it there: `platctl apply --resume`. Else the same command with `--recover rollback`, `--recover uninstall`, or `--recover unlock`, which marks the operation as failed and lets the next upgrade go ahead.";
     Foreign = 404, Yours, "A release belongs to somebody else",
         "A release of that name, or an object that this one wants to make, is there and was made by hand, by another platform or by another release.",
         "Remove it, give this release another name or namespace, or let its owner go.";
@@ -147,6 +147,45 @@ table! {
     RecordUnreadable = 432, Permanent, "helm's record of a release can't be read",
         "The Secret in which helm keeps the release is damaged, or was written by something else.",
         "`helm get manifest NAME -n NAMESPACE` reads the same record. Where that fails too, roll back to an older revision, or apply: the next revision has a record of its own.";
+    ChartHook = 441, Yours, "A hook of the chart failed",
+        "A Job or pod that the chart runs before or after it is installed or upgraded failed, or did not end within `timeout`. The failure names it, its pod, the exit code and the last lines of its log.",
+        "Mend what it complains about and run the same command again. A release that was never deployed and has hooks for the installation alone is then installed again, so that they run; PersistentVolumeClaims stay.";
+    Hook = 442, Yours, "A hook of the definition failed",
+        "A script below `hooks` in release.yaml or tier.yaml ended with another status than 0, or did not end within its `timeout`. Before a release: helm was not begun. After it: helm is done, and the release counts as not done.",
+        "Read its last lines, mend what it checks, and run the same command again: the hook runs again, and so does helm.";
+    WebhookDenied = 443, Yours, "An admission webhook denied an object",
+        "A policy of the cluster (Kyverno, Gatekeeper, Pod Security, an operator's own) does not take an object of the release. Its words are shown.",
+        "Change the object by the release's values, or ask for an exception. Trying again changes nothing.";
+    WebhookSilent = 444, Transient, "An admission webhook does not answer",
+        "The API server asks a webhook before it takes an object, and the webhook has no ready pod, can't be reached, is too slow, or has a certificate that is not trusted yet. It was tried again for up to two minutes, and no longer than the release's `timeout`.",
+        "See whether the pods behind the webhook's Service are ready. What needs the webhook should name its release in `needs`. A configuration that was left behind by something that is gone must be deleted: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`.";
+    Immutable = 445, Yours, "A field can't be changed in place",
+        "The API server never changes some fields of an object that is there: a workload's selector, most of a StatefulSet, a Job's template, a roleRef, a StorageClass's parameters.",
+        "Undo the change, or let the object be deleted and made anew. Deleting a workload stops its pods; deleting a PersistentVolumeClaim loses its data.";
+    SameFailure = 446, Yours, "Several releases failed in the same way",
+        "Three releases failed with the same words, but for their names: a webhook, a registry, a quota or the scheduler refuses all of them. Nothing more was begun.",
+        "Mend what they have in common, then run the same command again.";
+    LeaseHeld = 451, Transient, "Another run has the environment's lease",
+        "Two runs never change one environment at the same time: the Lease `platctl-PLATFORM-ENVIRONMENT` in the state namespace (`--state-namespace`) says who may. A run on this host is looked at directly; of one on another host it was seen that it renews the lease.",
+        "Wait until the run that the failure names has ended, and run the same command again. A run that is gone is followed by itself: on its own host at once, elsewhere when its lease has stood still for 30 s and no helm of it can be at work. Only when you know that it is dead and you cannot wait, delete the Lease.";
+    LeaseLost = 452, Transient, "The run has lost its lease",
+        "The lease could not be renewed for 30 s, because the API server did not answer or this host slept, or somebody removed or took it. Helms at work were waited for; nothing more was begun, and what had not written yet was kept from it.",
+        "When the API server answers and no other run is at work: `platctl apply --resume`.";
+    LeftPending = 453, Yours, "helm left a release in the middle of an operation",
+        "helm was killed, or could not reach the API server to write how it ended. Its record says `pending-…`, and no helm works on it any more: this run had started the only one.",
+        "`platctl apply --resume` marks the operation as failed, without touching an object, and goes on. Or choose: `--recover rollback`, `--recover uninstall`, `--recover unlock`.";
+    Moved = 454, Yours, "Somebody else changed a release since it was planned",
+        "Right before a release is changed, its newest revision is compared with the one that the plan was made for. Somebody else's helm has made another one in between. It was not overwritten.",
+        "Look at it (`helm history`, `platctl diff`), agree with whoever made it, and run the same command again.";
+    NotRecorded = 455, Yours, "The run can't be recorded",
+        "The journal in the cache (`runs/run-…/journal.json`) can't be written: no room, or no right. What can't be recorded is not begun: after a crash nobody would know of it. A run that was under way waits for what is at work and ends.",
+        "Make room, or move the cache with `PLATCTL_CACHE_DIR`. Then run the same command again.";
+    Fenced = 456, Transient, "helm was kept from writing",
+        "Before helm writes, its post-renderer looks once more whether the run still has the lease. Another run has it now, or nobody could tell within 15 s. helm has changed nothing.",
+        "When no other run is at work: `platctl apply --resume`.";
+    NothingToResume = 457, Yours, "The last run is not one that apply resumes",
+        "`--resume` goes on with the environment's last run when that was an apply that did not end well.",
+        "Run the verb that the failure names again, or `platctl apply`.";
     RecordsHidden = 461, Yours, "helm's records can't be listed",
         "helm keeps its records in Secrets. The user of the kubeconfig may list them neither in all namespaces nor in the one that the failure names.",
         "Give the user the rights that the failure names in every namespace of the definition; `kubectl auth can-i list secrets --namespace NAMESPACE` checks it. With rights in all namespaces platctl also sees what is no longer declared.";
