@@ -43,8 +43,14 @@ impl Git {
         let folder = "-C".to_owned();
         let args = [folder, self.folder.display().to_string()].into_iter().chain(args.iter().map(|a| (*a).to_owned()));
         let variables = self.variables.clone();
-        let call =
-            Call { program: &self.program, args: args.collect(), variables, stdin: None, output_folder: &self.home };
+        let call = Call {
+            program: &self.program,
+            args: args.collect(),
+            variables,
+            stdin: None,
+            output_folder: &self.home,
+            born: None,
+        };
         process::run(call, &self.interrupt).await
     }
 }
