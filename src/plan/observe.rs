@@ -30,19 +30,13 @@ impl Observation {
     /// records are passed over.
     pub fn parse(table: &str) -> Observation {
         let mut releases: BTreeMap<(String, String), Observed> = BTreeMap::new();
-        for (namespace, labels) in table.lines().filter_map(row) {
-            let Some(name) = labels.get("name").cloned() else { continue };
-            let Some(revision) = labels.get("version").and_then(|v| v.parse().ok()) else { continue };
-            let status = labels.get("status").cloned().unwrap_or_default();
-            let entry = releases.entry((namespace, name)).or_default();
-            if status == "deployed" {
-                entry.deployed = entry.deployed.max(Some(revision));
+        for (place, record) in records(table) {
+            let entry = releases.entry(place).or_default();
+            let deployed = entry.deployed.max((record.status == "deployed").then_some(record.revision));
+            if record.revision > entry.revision {
+                *entry = record;
             }
-            if revision > entry.revision {
-                entry.revision = revision;
-                entry.status = status;
-                entry.labels = labels;
-            }
+            entry.deployed = deployed;
         }
         Observation(releases)
     }
@@ -56,6 +50,16 @@ impl Observation {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Observed)> {
         self.0.iter().map(|((namespace, name), observed)| (namespace.as_str(), name.as_str(), observed))
     }
+}
+
+/// Every record of a table: namespace and release, and what its labels say.
+pub(super) fn records(table: &str) -> impl Iterator<Item = ((String, String), Observed)> {
+    table.lines().filter_map(row).filter_map(|(namespace, labels)| {
+        let name = labels.get("name")?.clone();
+        let revision = labels.get("version")?.parse().ok()?;
+        let status = labels.get("status").cloned().unwrap_or_default();
+        Some(((namespace, name), Observed { revision, status, deployed: None, labels }))
+    })
 }
 
 fn row(line: &str) -> Option<(String, BTreeMap<String, String>)> {
