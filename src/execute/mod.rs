@@ -1,6 +1,7 @@
 //! The one loop that changes a cluster: tiers in order, needs inside a tier, bounded concurrency. It does what the
 //! plan says and decides nothing; it tells what happens as events.
 
+mod backwards;
 mod diagnose;
 pub mod journal;
 mod release;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
+pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
 pub use release::{Cause, ReleaseError};
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.

@@ -14,7 +14,7 @@ mod sops;
 
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
-pub use helm::{Helm, TemplateRequest, UpgradeRequest};
+pub use helm::{Helm, RollbackRequest, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
 pub use kubectl::{Cluster, Kubectl};
