@@ -53,6 +53,11 @@ enum Verb {
     Apply(commands::apply::Args),
     /// Show what is installed
     Status(commands::status::Args),
+    /// Remove everything of the environment, or what is selected, from the last tier to the first
+    ///
+    /// Asks for the environment's name; where nobody can be asked, --confirm must give it. PersistentVolumeClaims, custom
+    /// resource definitions and namespaces stay unless they are named; --dry-run lists them.
+    Destroy(commands::destroy::Args),
     /// Compare the cluster with what the definition takes it for, or record what it offers
     ///
     /// Asks the cluster for its version, its uid and everything it offers, and compares that with the environment: its
@@ -140,7 +145,7 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
 /// waited for to their end, the others for a moment.
 async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
     let patient = match &verb {
-        Verb::Apply(_) => true,
+        Verb::Apply(_) | Verb::Destroy(_) => true,
         Verb::Secrets(args) => args.is_interactive(),
         _ => false,
     };
@@ -154,6 +159,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Plan(args) => commands::plan::run(context, args).await,
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,
+            Verb::Destroy(args) => commands::destroy::run(context, args).await,
             Verb::Doctor(args) => commands::doctor::run(context, args).await,
             Verb::Secrets(args) => commands::secrets::run(context, args).await,
             Verb::Inspect(_) | Verb::Unpack(_) | Verb::Values(_) => Ok(0),

@@ -3,7 +3,9 @@
 //! doctor.
 
 pub mod apply;
+mod backwards;
 pub mod bundle;
+pub mod destroy;
 pub mod doctor;
 mod flags;
 pub mod image_list;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Context, installation};
 use crate::definition::Definition;
-use crate::plan::Observation;
+use crate::plan::{Observation, label};
 use crate::tools::Kubectl;
 use crate::ui::count;
 use crate::ui::failure::{self, Failures};
@@ -50,5 +50,36 @@ async fn by_namespace(context: &Context, kubectl: &Kubectl, definition: &Definit
         "this user may not list Secrets in all namespaces: only the {asked} of the definition are looked at, and what was \
          installed elsewhere and is no longer declared is not seen"
     ));
+    Ok(found.concat())
+}
+
+/// The Secrets that were made for releases of an environment, in all namespaces or, for a user who may see no more, in these:
+/// namespace, name, …, labels.
+///
+/// # Errors
+/// [`Failures`] when they can't be listed.
+pub async fn own_secrets(
+    kubectl: &Kubectl,
+    definition: &Definition,
+    namespaces: &BTreeSet<&str>,
+) -> Result<String, Failures> {
+    let environment = &definition.environment;
+    let selector = format!(
+        "{}={},{}={},{}",
+        label::PLATFORM,
+        environment.platform,
+        label::ENVIRONMENT,
+        environment.name,
+        label::RELEASE
+    );
+    let refused = |error| failure::cluster("cannot list the Secrets that were made for releases", &error);
+    match kubectl.secrets(None, &selector).await {
+        Err(error) if error.is_forbidden() => {}
+        result => return result.map_err(refused),
+    }
+    let names: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    let selector = &selector;
+    let one = |namespace: String| async move { kubectl.secrets(Some(&namespace), selector).await };
+    let found: Vec<String> = stream::iter(names).map(one).buffered(AT_ONCE).try_collect().await.map_err(refused)?;
     Ok(found.concat())
 }

@@ -3,6 +3,7 @@
 
 mod backward;
 mod inputs;
+mod keeps;
 mod observe;
 mod removal;
 mod revisions;
@@ -19,6 +20,7 @@ use crate::lock::Lock;
 
 pub use backward::{BackStep, Deed, Reason, Stage};
 pub use inputs::{Decisive, inputs, secrets};
+pub use keeps::{Claim, Keeps, own_secrets};
 pub use observe::{Observation, Observed};
 pub use removal::Destruction;
 pub use revisions::{Revision, Revisions, RunRecord};

@@ -62,11 +62,18 @@ pub(super) fn records(table: &str) -> impl Iterator<Item = ((String, String), Ob
     })
 }
 
+/// Every object of a table: namespace, name and labels.
+pub(super) fn objects(table: &str) -> impl Iterator<Item = (&str, &str, BTreeMap<String, String>)> {
+    table.lines().filter_map(|line| {
+        let mut columns = line.split_whitespace();
+        let (namespace, name) = (columns.next()?, columns.next()?);
+        let labels = columns.next_back()?.split(',').filter_map(|pair| pair.split_once('='));
+        Some((namespace, name, labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    })
+}
+
 fn row(line: &str) -> Option<(String, BTreeMap<String, String>)> {
-    let mut columns = line.split_whitespace();
-    let namespace = columns.next()?;
-    let labels = columns.next_back()?.split(',').filter_map(|pair| pair.split_once('='));
-    let labels: BTreeMap<String, String> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let (namespace, _, labels) = objects(line).next()?;
     (labels.get("owner").map(String::as_str) == Some("helm")).then(|| (namespace.to_owned(), labels))
 }
 

@@ -19,8 +19,9 @@ pub struct Destruction {
     pub environment: String,
     /// In order.
     pub stages: Vec<Stage>,
-    /// Releases of ours that stay, as `namespace/release`.
-    pub staying: Vec<String>,
+    /// Releases of ours that stay: namespace and name.
+    #[serde(skip)]
+    pub staying: Vec<(String, String)>,
     /// Pairs of a release that is removed and one that stays and needs it.
     pub needed: Vec<(String, String)>,
 }
@@ -43,7 +44,7 @@ impl Destruction {
             platform: definition.environment.platform.clone(),
             environment: definition.environment.name.clone(),
             stages: stages(definition, steps),
-            staying: stay.iter().map(|ours| format!("{}/{}", ours.namespace, ours.name)).collect(),
+            staying: stay.iter().map(|ours| (ours.namespace.to_owned(), ours.name.to_owned())).collect(),
             needed,
         }
     }
@@ -172,7 +173,7 @@ mod tests {
         let one = Destruction::build(&definition, &"name=db".parse().unwrap(), &observed);
         assert_eq!(names(&one.stages), [(Some("base"), list(&["ns/db"]))]);
         assert_eq!(one.needed, [("db".to_owned(), "cache".to_owned())]);
-        assert_eq!(one.staying, ["ns/cache", "ns/web"]);
+        assert_eq!(one.staying, [("ns".to_owned(), "cache".to_owned()), ("ns".to_owned(), "web".to_owned())]);
         let tier = Destruction::build(&definition, &"tier=base".parse().unwrap(), &observed);
         assert_eq!(tier.needed, [("cache".to_owned(), "web".to_owned())]);
     }

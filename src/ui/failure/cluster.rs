@@ -155,7 +155,7 @@ fn meaning(word: &str) -> Option<&'static Meaning> {
 }
 
 /// A failed command of a tool.
-fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
+pub(super) fn call(title: String, otherwise: Code, error: &CallError) -> Failure {
     if error.interrupted() {
         let failure = Failure::new(Code::Interrupted, Kind::Transient, format!("{title}: interrupted"));
         return failure.word(error.stderr());

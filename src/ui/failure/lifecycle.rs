@@ -1,6 +1,9 @@
 //! Errors of what comes after an installation: looking back, taking back, removing.
 
+use super::cluster::call;
 use super::{Code, Failure, Failures, Kind, cluster};
+use crate::execute::{BackCause, BackError};
+use crate::record::UnreadableRecord;
 use crate::tools::CallError;
 
 /// helm's records of a namespace can't be listed.
@@ -18,4 +21,23 @@ pub fn records_hidden(namespace: &str, error: &CallError) -> Failures {
         .help(format!("check it with: kubectl auth can-i list secrets --namespace {namespace}"));
     failure.ran = Some(error.to_string());
     failure.into()
+}
+
+/// helm's record of a release is damaged.
+pub fn unreadable_record(error: &UnreadableRecord) -> Failures {
+    Failure::caused(Code::NotRemoved, Kind::Permanent, error)
+        .help("see what is left of the release with `helm get manifest`, and remove it by hand")
+        .into()
+}
+
+/// A release that could not be taken away or back.
+pub fn backwards(error: &BackError) -> Failure {
+    let title = error.to_string();
+    match &error.cause {
+        BackCause::Keep(source) => call(title, Code::NotRemoved, source).help("nothing of it was removed"),
+        BackCause::Remove(source) | BackCause::Leftovers(_, source) => call(title, Code::NotRemoved, source),
+        BackCause::Unreadable(source) => Failure::caused(Code::NotRemoved, Kind::Permanent, source)
+            .help("nothing of it was removed; see what it has with `helm get manifest`, and remove it by hand"),
+        BackCause::RollBack(source) | BackCause::Label(source) => call(title, Code::NotRolledBack, source),
+    }
 }

@@ -20,7 +20,7 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
-pub use lifecycle::records_hidden;
+pub use lifecycle::{backwards, records_hidden, unreadable_record};
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
