@@ -36,6 +36,7 @@ pub mod capabilities;
 pub mod cli;
 pub mod commands;
 pub mod definition;
+pub mod diff;
 pub mod digest;
 pub mod execute;
 pub mod files;

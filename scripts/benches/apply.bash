@@ -13,7 +13,8 @@ bench_apply() {
   printf 'tools: {helm: %s, kubectl: %s}\n' "$helm" "$kubernetes" >"$work/apply-upstream/upstream.yaml"
   start_upstream "$work/apply-upstream/upstream.yaml"
   "$platctl" -C "$folder" lock --mirror "*=$internet" --vendor "$work/apply-floor" >"$work/log" 2>&1
-  write_shell_installer "$folder" "$work/apply-floor"
+  write_shell_installer "$folder" "$work/apply-floor" install --disable-openapi-validation
+  write_shell_installer "$folder" "$work/apply-floor" install-plainly
   say "apply: $APPLY_ROUNDS first applies, in turns with the floor"
   measure warm "$platctl" -C "$folder" apply -e bench
   for ((round = 0; round < APPLY_ROUNDS; round++)); do
@@ -21,13 +22,18 @@ bench_apply() {
     measure shell "$work/apply-floor/install"
     expect_deployed
     remove_everything
+    measure plainly "$work/apply-floor/install-plainly"
+    expect_deployed
+    remove_everything
+    rm -rf "$PLATCTL_CACHE_DIR/renders"
     measure first "$platctl" -C "$folder" apply -e bench
     expect_deployed
   done
   floor=$(median shell) measured=$(median first)
   row "first apply, $RELEASES releases in 4 tiers" "$measured" "$floor" "$(awk -v f="$floor" 'BEGIN { print 1.15 * f }')"
   notes+=("first apply: median of $APPLY_ROUNDS, $(spread first), peak $(peak first); floor: the same helm upgrade --install by a shell, tier by tier, four at once, $(spread shell)")
-  notes+=("  target: 1.15 × floor; the floor neither rewrites images nor checks anything")
+  notes+=("  target: 1.15 × floor; the floor neither rewrites images nor checks anything; nothing was rendered before")
+  notes+=("  the same shell without --disable-openapi-validation: $(median plainly) s, $(spread plainly)")
   measure_helmfile "$folder"
   "$ROOT/scripts/rig" down "$work/rig"
 }
@@ -50,16 +56,16 @@ for release in json.load(sys.stdin): print(release["name"], release["namespace"]
   done
 }
 
-# What somebody would write who has helm and a shell: write_shell_installer DEFINITION FOLDER
+# What somebody would write who has helm and a shell: write_shell_installer DEFINITION FOLDER NAME [FLAG]
 write_shell_installer() {
-  local definition=$1 folder=$2 tier release name
+  local definition=$1 folder=$2 tier release name flag=${4:-}
   {
     echo '#!/bin/bash'
     echo 'set -euo pipefail'
     printf 'export HELM_BURST_LIMIT=300 HELM_QPS=50 HELM_CACHE_HOME=%q/cache HELM_CONFIG_HOME=%q/config HELM_DATA_HOME=%q/data\n' "$folder" "$folder" "$folder"
     # shellcheck disable=SC2016 # The written script expands them.
-    printf 'install() { %q upgrade --install "$1" %q/tiny-0.1.0.tgz --namespace "$2" --values %q/"$1".json --reset-values --server-side=true --skip-crds --hide-notes --wait=watcher --wait-for-jobs --timeout=600s --labels=a/inputs=0123456789012345678901234567890123456789 >/dev/null; }\n' \
-      "$bin/helm" "$folder" "$folder"
+    printf 'install() { %q upgrade --install "$1" %q/tiny-0.1.0.tgz --namespace "$2" --values %q/"$1".json --reset-values --server-side=true --skip-crds --hide-notes --wait=watcher --wait-for-jobs --timeout=600s --labels=a/inputs=0123456789012345678901234567890123456789 %s >/dev/null; }\n' \
+      "$bin/helm" "$folder" "$folder" "$flag"
     echo 'export -f install'
     for tier in infrastructure monitoring security applications; do
       printf 'printf "%%s\\n"'
@@ -71,8 +77,8 @@ write_shell_installer() {
       # shellcheck disable=SC2016
       printf ' | xargs -P4 -I{} bash -c '\''install "$1" %s'\'' - {}\n' "$tier"
     done
-  } >"$folder/install"
-  chmod +x "$folder/install"
+  } >"$folder/$3"
+  chmod +x "$folder/$3"
 }
 
 # The same platform by helmfile and helm-diff, where they are on PATH: measure_helmfile DEFINITION

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Context, trust};
 use crate::bundle::Bundle;
@@ -15,7 +16,7 @@ use crate::render::Renderer;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
-use crate::tools::{Cluster, Helm, Kubectl, Sops};
+use crate::tools::{Births, Cluster, Helm, Kubectl, Sops};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Definition, lock and where bytes come from.
@@ -122,6 +123,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             interrupt: context.interrupt.clone(),
+            births: Births::default(),
         })
     }
 
@@ -162,6 +164,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             request_timeout: environment.timeouts.request,
+            patience: Duration::ZERO,
             interrupt: context.interrupt.clone(),
         })
     }

@@ -52,7 +52,7 @@ pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
 pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
-pub use quantity::is_quantity;
+pub use quantity::{is_quantity, is_same_quantity};
 pub use release::{ChartSource, IgnoredImage};
 pub use sealed::Sealed;
 pub use token::{Encoding, SecretUse, replace_tokens, tokens};

@@ -20,6 +20,18 @@ pub fn is_quantity(text: &str) -> bool {
     parse(text).is_some()
 }
 
+/// Whether two texts are the same quantity: `500m` and `0.5`.
+pub fn is_same_quantity(a: &str, b: &str) -> bool {
+    let even = |text| {
+        let mut quantity = parse(text)?;
+        while quantity.digits != 0 && quantity.digits % 10 == 0 {
+            quantity = Quantity { digits: quantity.digits / 10, exponent: quantity.exponent + 1 };
+        }
+        Some(if quantity.digits == 0 { Quantity { digits: 0, exponent: 0 } } else { quantity })
+    };
+    even(a).is_some_and(|a| even(b) == Some(a))
+}
+
 /// Reads a quantity; `None` for anything else.
 pub(super) fn parse(text: &str) -> Option<Quantity> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -85,6 +97,16 @@ mod tests {
             ("-1k", "", Number::Whole(-1000)),
         ] {
             assert_eq!(number(text, unit), Some(expected), "{text} in {unit}");
+        }
+        for (a, b, same) in [
+            ("500m", "0.5", true),
+            ("1Gi", "1024Mi", true),
+            ("1", "1.0", true),
+            ("0", "0m", true),
+            ("1G", "1Gi", false),
+            ("x", "x", false),
+        ] {
+            assert_eq!(is_same_quantity(a, b), same, "{a} and {b}");
         }
         for text in ["", "Gi", "1.2.3", "1 Gi", "1gi", "1KB", "x", "1e99", ".", "99999999999999999999999999999999Ei"] {
             assert!(parse(text).is_none(), "{text}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::Hands;
+use super::{Hands, Stop};
 use crate::plan::{BackStep, Deed, Stage};
 
 pub use step::{BackCause, BackError};
@@ -53,13 +53,14 @@ pub struct BackReport {
     pub left: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
+    /// The run had to stop.
+    pub stop: Option<Stop>,
 }
 
-/// Does what stages say, as a run of that name.
+/// Does what stages say.
 pub async fn backwards(
     stages: &[Stage],
     work: &BTreeMap<String, BackWork>,
-    run: &str,
     hands: Hands<'_>,
     events: &(dyn Fn(BackEvent<'_>) + Send + Sync),
 ) -> BackReport {
@@ -80,14 +81,15 @@ pub async fn backwards(
             }
             continue;
         }
-        if hands.helm.interrupt.said() {
+        if !hands.may_begin() {
             report.left.extend(waiting.iter().map(|step| step.id()));
             continue;
         }
         events(BackEvent::Stage(stage));
-        go_through(&mut waiting, &mut standing, work, run, hands, events, &mut report).await;
+        go_through(&mut waiting, &mut standing, work, hands, events, &mut report).await;
     }
     report.interrupted = hands.helm.interrupt.said();
+    report.stop = hands.run.stop();
     report
 }
 
@@ -96,7 +98,6 @@ async fn go_through<'p>(
     waiting: &mut Vec<&'p BackStep>,
     standing: &mut Vec<&'p BackStep>,
     work: &BTreeMap<String, BackWork>,
-    run: &str,
     hands: Hands<'_>,
     events: &(dyn Fn(BackEvent<'_>) + Send + Sync),
     report: &mut BackReport,
@@ -106,14 +107,14 @@ async fn go_through<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         leave_needed(waiting, standing, report, events);
-        while running.len() < hands.at_once && !hands.helm.interrupt.said() {
+        while running.len() < hands.at_once && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_free(step, &all, report)) else { break };
             let step = waiting.remove(next);
             events(BackEvent::Started(step));
             let work = work.get(&step.id()).unwrap_or(&nothing);
             running.push(async move {
                 let begun = Instant::now();
-                let result = step::go(step, work, run, hands).await;
+                let result = step::go(step, work, hands).await;
                 (step, result, begun.elapsed())
             });
         }

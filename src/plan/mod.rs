@@ -195,6 +195,11 @@ impl Plan {
         self.steps().filter(|step| step.action != Action::Unchanged)
     }
 
+    /// Whether it does nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        self.changes().next().is_none() && self.removals.is_empty()
+    }
+
     /// How many steps install, upgrade and leave as it is.
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |wanted: fn(&Action) -> bool| self.steps().filter(|step| wanted(&step.action)).count();

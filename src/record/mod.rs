@@ -2,6 +2,7 @@
 //! nor write any of it: a record holds secrets in the clear.
 
 mod keep;
+mod unlock;
 
 use std::io::Read;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use crate::object::{InvalidObject, Stream};
 
 pub use keep::{Lasting, keeping};
+pub use unlock::unlocked;
 
 /// The most that a record may come to, unpacked. The API server takes 1 MiB of it, packed.
 const MOST_UNPACKED: u64 = 128 * 1024 * 1024;

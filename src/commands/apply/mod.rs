@@ -1,19 +1,25 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
+mod prune;
 mod report;
+mod resume;
 mod work;
 
 use std::time::Instant;
 
 use super::Context;
+use super::backwards;
 use super::installation::{self, Installation};
-use super::plan::summary;
+use super::plan::{planned, summary};
 use super::records;
-use super::recover::{self, Recovery};
+use super::recover::{self, Recovery, Wanted};
+use super::undertake::{self, Began};
 use super::workspace::Workspace;
-use crate::plan::Plan;
+use crate::plan::{Desired, Observation, Plan};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
+
+pub use prune::check as check_prune;
 
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +30,15 @@ pub struct Args {
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Remove releases that are no longer declared, or switched off, after everything else went well
+    #[arg(long)]
+    prune: bool,
+    /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
+    #[arg(long)]
+    resume: bool,
+    /// The run that is gone on with
+    #[arg(skip)]
+    resumes: Option<String>,
     /// Put releases right that helm left in the middle of an operation
     #[arg(long, value_enum, value_name = "HOW")]
     recover: Option<Recovery>,
@@ -37,34 +52,98 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    if args.resume {
+        return match resume::resumed(context, args).await? {
+            Some((context, args)) => Box::pin(run(&context, args)).await,
+            None => Ok(0),
+        };
+    }
+    prune::check(context, args.prune)?;
     let begun = Instant::now();
     let workspace = Workspace::open(context)?;
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let mut observed = records::observe(context, &kubectl, &installation.definition).await?;
-    let mut plan = Plan::build(&installation.definition, &desired, &observed);
-    if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
-        observed = records::observe(context, &kubectl, &installation.definition).await?;
-        plan = Plan::build(&installation.definition, &desired, &observed);
-    }
-    context.ui.say("Plan", summary(&plan));
-    for name in &plan.undeclared {
-        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
-    }
-    if args.dry_run {
-        report::show(&context.ui, &plan);
+    let observed = records::observe(context, &kubectl, &installation.definition).await?;
+    let plan = planned(&installation.definition, &desired, &observed, args.prune);
+    if args.dry_run || plan.is_nothing() {
+        tell(context, &plan);
+        if args.dry_run {
+            report::show(&context.ui, &plan);
+        }
         return Ok(0);
     }
-    if plan.changes().next().is_none() {
+    let began = undertake::begin(context, &kubectl, &installation.definition, "apply").await?;
+    let site = Site {
+        workspace: &workspace,
+        installation: &installation,
+        kubectl: &kubectl,
+        desired: &desired,
+        prune: args.prune,
+    };
+    let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
+    began.end(undertake::outcome(&result)).await;
+    result
+}
+
+/// What an apply works on.
+struct Site<'a> {
+    workspace: &'a Workspace,
+    installation: &'a Installation,
+    kubectl: &'a Kubectl,
+    desired: &'a [Desired<'a>],
+    prune: bool,
+}
+
+impl Site<'_> {
+    async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
+        let observed = records::observe(context, self.kubectl, &self.installation.definition).await?;
+        Ok((planned(&self.installation.definition, self.desired, &observed, self.prune), observed))
+    }
+}
+
+/// Applies, now that nobody else does.
+async fn apply(
+    context: &Context,
+    args: &Args,
+    site: &Site<'_>,
+    seen: (Plan, Observation),
+    began: &Began,
+    begun: Instant,
+) -> Result<u8, Failures> {
+    let Site { workspace, installation, kubectl, .. } = site;
+    let (mut plan, mut observed) = if began.followed { site.look(context).await? } else { seen };
+    if recovered(context, args, site, &plan, &observed, began).await? {
+        (plan, observed) = site.look(context).await?;
+    }
+    tell(context, &plan);
+    if plan.is_nothing() {
         return Ok(0);
     }
     refuse_blocked(&plan)?;
     if !args.skip_needs {
-        installation::check_needs(&installation, &plan, &observed)?;
+        installation::check_needs(installation, &plan, &observed)?;
     }
-    let report = work::change(context, &workspace, &installation, &plan, &kubectl).await?;
-    report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
+    let asked = resume::asked(context, args);
+    if plan.changes().next().is_some() {
+        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, began, asked).await?;
+        report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
+    } else {
+        backwards::record(began, asked, &plan.removals).await?;
+    }
+    let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
+    prune::prune(context, &site, began, &plan).await?;
+    Ok(0)
+}
+
+fn tell(context: &Context, plan: &Plan) {
+    context.ui.say("Plan", summary(plan));
+    for name in &plan.undeclared {
+        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone (--prune removes it)"));
+    }
+    for name in &plan.switched_off {
+        context.ui.warn(format!("{name} is installed, but switched off; it is left alone (--prune removes it)"));
+    }
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
@@ -75,15 +154,14 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
 /// Waits for what an earlier run left at work and puts right what was asked for; whether the cluster must be looked at again.
 async fn recovered(
     context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
+    args: &Args,
+    site: &Site<'_>,
     plan: &Plan,
-    kubectl: &Kubectl,
-    how: Option<Recovery>,
+    observed: &Observation,
+    began: &Began,
 ) -> Result<bool, Failures> {
-    if plan.changes().next().is_none() {
-        return Ok(false);
-    }
-    let helm = workspace.helm(context, &installation.definition.environment).await?;
-    recover::recover(context, plan, &helm, kubectl, how).await
+    let helm = site.workspace.helm(context, &site.installation.definition.environment).await?;
+    let helm = began.helm(context, helm)?;
+    let wanted = Wanted { how: args.recover, resumed: args.resumes.as_deref(), run: began.undertaking.run() };
+    recover::recover(context, plan, observed, &helm, site.kubectl, wanted).await
 }

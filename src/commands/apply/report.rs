@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::commands::Context;
 use crate::commands::plan::action;
+use crate::commands::{Context, backwards};
 use crate::definition::Definition;
 use crate::execute::{Event, Report};
 use crate::plan::{Action, Plan, Step};
@@ -18,6 +18,9 @@ pub(super) fn show(ui: &Ui, plan: &Plan) {
             ui.line(format!("Would apply {}", tier.name));
             changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
         }
+    }
+    if !plan.removals.is_empty() {
+        ui.line(format!("Would remove\n{}", backwards::list(&plan.removals).trim_end()));
     }
 }
 
@@ -46,7 +49,7 @@ pub(super) fn conclude(
 ) -> Result<u8, Failures> {
     let changes = plan.changes().count();
     let done = report.done.len();
-    if report.failed.is_empty() && !report.interrupted && done == changes {
+    if report.failed.is_empty() && !report.interrupted && report.stop.is_none() && done == changes {
         context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
         return Ok(0);
     }
@@ -55,6 +58,7 @@ pub(super) fn conclude(
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
+    failures.extend(report.stop.as_ref().map(failure::stopped));
     if let Some(last) = failures.last_mut() {
         if !report.skipped.is_empty() {
             last.help.push(format!("not begun: {}", report.skipped.join(", ")));

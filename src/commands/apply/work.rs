@@ -1,32 +1,37 @@
 //! Doing what the plan says: everything is rendered, checked and pushed before the cluster is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use super::report::draw;
 use crate::bundle::ImageInfo;
+use crate::commands::backwards;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
+use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
-use crate::definition::Release;
-use crate::execute::{self, Hands, Report, Work};
+use crate::definition::{Definition, Release};
+use crate::execute::journal::{Asked, Entry};
+use crate::execute::{self, Hands, ReleaseError, Report, Work};
 use crate::files;
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Action, Observation, Plan, Step};
 use crate::render::{self, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
-use crate::tools::{self, Helm, Kubectl};
-use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+use crate::tools::Kubectl;
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
 /// Does what the plan says: images first, then the cluster.
+#[allow(clippy::too_many_arguments)]
 pub(super) async fn change(
     context: &Context,
     workspace: &Workspace,
     installation: &Installation,
     plan: &Plan,
+    observed: &Observation,
     kubectl: &Kubectl,
+    began: &Began,
+    asked: Asked,
 ) -> Result<Report, Failures> {
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -37,33 +42,48 @@ pub(super) async fn change(
     let rendered = installation.render(context, workspace, &releases).await?;
     push_images(context, workspace, installation, &releases).await?;
 
-    let folder = run_folder(context)?;
-    let mut helm = workspace.helm(context, environment).await?;
-    helm.plugins = folder.path().join("plugins");
-    tools::write_post_renderer(&helm.plugins, &context.surroundings.executable)?;
+    let helm = began.helm(context, workspace.helm(context, environment).await?)?;
     let mut work = BTreeMap::new();
     for (release, rendered) in releases.iter().zip(&rendered) {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, installation, plan, step, release, rendered, &revealed, folder.path()).await?,
+            prepare(workspace, installation, plan, step, release, rendered, &revealed, began).await?,
         );
     }
     let namespaces = installation.definition.namespaces();
-    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
+    began.undertaking.record(asked, entries(plan, observed)).await.map_err(|error| failure::not_recorded(&error))?;
+    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once: environment.concurrency.releases };
+    let report = execute::run(plan, &namespaces, &work, hands, &|event| draw(&context.ui, &event)).await;
+    began.undertaking.failed(&codes(&installation.definition, &report)).await;
+    Ok(report)
 }
 
-async fn execute(
-    context: &Context,
-    plan: &Plan,
-    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
-    work: &BTreeMap<String, Work>,
-    helm: &Helm,
-    kubectl: &Kubectl,
-    at_once: usize,
-) -> Report {
-    let hands = Hands { helm, kubectl, at_once };
-    execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
+/// What the journal says before anything is begun.
+fn entries(plan: &Plan, observed: &Observation) -> Vec<Entry> {
+    let entry = |step: &Step| {
+        let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
+        Entry::waiting(&step.release, &step.namespace, verb(&step.action), before)
+    };
+    plan.changes().map(entry).chain(backwards::entries(&plan.removals)).collect()
+}
+
+/// An action in one word.
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Install => "install",
+        Action::Upgrade { .. } => "upgrade",
+        Action::Unchanged | Action::Blocked { .. } => "none",
+    }
+}
+
+/// The code of each failure, by release.
+fn codes(definition: &Definition, report: &Report) -> Vec<(String, String)> {
+    let code = |error: &ReleaseError| {
+        let failure = failure::release(definition, error).into_iter().next()?;
+        Some((error.release.clone(), failure.code.to_string()))
+    };
+    report.failed.iter().filter_map(code).collect()
 }
 
 /// All charts and tools of the bundle are what the lock says, before anything is changed.
@@ -112,16 +132,6 @@ async fn push_images(
     push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
-/// A private folder for this run's tasks. A killed run leaves its own behind for the helms still at work; old ones go.
-fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
-    let runs = context.surroundings.cache.join("runs");
-    files::private_folder(&runs)?;
-    files::remove_older(&runs, Duration::from_secs(24 * 3600));
-    let prefix = format!("run-{}-", plan::run_stamp(SystemTime::now()));
-    let made = tempfile::Builder::new().prefix(&prefix).rand_bytes(4).tempdir_in(&runs);
-    Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
-}
-
 #[allow(clippy::too_many_arguments)]
 async fn prepare(
     workspace: &Workspace,
@@ -131,22 +141,30 @@ async fn prepare(
     release: &Release,
     rendered: &Rendered,
     revealed: &Revealed,
-    folder: &Path,
+    began: &Began,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
+    let folder = began.folder();
+    let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let task = Task { rewriting: installation.rewritings[&release.name].clone(), findings: findings.clone() };
+    let task = Task {
+        rewriting: installation.rewritings[&release.name].clone(),
+        findings: findings.clone(),
+        fence: Some(fence.clone()),
+    };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
-    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();
+    let hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
-        labels: plan::labels(plan, step, &run),
+        labels: plan::labels(plan, step, began.undertaking.run()),
         wait: release.wait,
         timeout: release.timeout,
+        at_most: execute::at_most(release.timeout, hooks),
+        fence,
         task: task_path,
         findings,
         crds: rendered.crds(),

@@ -9,7 +9,7 @@ use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::ui::{Ui, duration};
 
 /// What is done with a release, with its versions.
-pub fn deed(step: &BackStep) -> String {
+fn deed(step: &BackStep) -> String {
     let version = step.version.as_deref().unwrap_or("-");
     let stuck = match step.status.as_str() {
         "deployed" => String::new(),
@@ -103,13 +103,14 @@ pub fn cleanup(keeps: &Keeps, deleted: &dyn Fn(&Claim) -> bool) -> Vec<String> {
 /// The failures of a run that did not do everything; none when it did.
 pub fn conclude(report: &BackReport, steps: usize) -> Option<Failures> {
     let done = report.done.len();
-    if report.failed.is_empty() && !report.interrupted && done == steps {
+    if report.failed.is_empty() && !report.interrupted && report.stop.is_none() && done == steps {
         return None;
     }
     let mut failures: Vec<Failure> = report.failed.iter().map(failure::backwards).collect();
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
+    failures.extend(report.stop.as_ref().map(failure::stopped));
     if let Some(last) = failures.last_mut() {
         if !report.left.is_empty() {
             last.help.push(format!("left as it is: {}", report.left.join(", ")));

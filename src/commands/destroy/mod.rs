@@ -3,12 +3,16 @@
 mod confirm;
 mod definitions;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::backwards::{self, gather::Gathered};
+use super::backwards::{self, Site, gather::Gathered};
+use super::undertake::{self, Began};
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
 use crate::definition::Definition;
+use crate::execute::BackWork;
+use crate::execute::journal::Asked;
 use crate::plan::{BackStep, Claim, Destruction};
 use crate::ui::duration;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
@@ -66,15 +70,33 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     context.ui.line(shown(&plan, &gathered, &args).trim_end());
     confirm::confirmed(context, &definition, args.confirm.as_deref(), steps.len()).await?;
 
-    let work = with_claims(&gathered, &args);
-    let report =
-        backwards::carry_out(context, &workspace, &definition, &kubectl, "destroy", &plan.stages, &work).await?;
-    if let Some(failures) = backwards::conclude(&report, steps.len()) {
+    let began = undertake::begin(context, &kubectl, &definition, "destroy").await?;
+    let site = Site { workspace: &workspace, definition: &definition, kubectl: &kubectl };
+    let result = remove(context, &args, &site, &began, &plan, &gathered, begun).await;
+    began.end(undertake::outcome(&result)).await;
+    result
+}
+
+/// Removes, now that nobody else changes anything. A release that somebody else changed since it was looked at is left.
+async fn remove(
+    context: &Context,
+    args: &Args,
+    site: &Site<'_>,
+    began: &Began,
+    plan: &Destruction,
+    gathered: &Gathered,
+    begun: Instant,
+) -> Result<u8, Failures> {
+    let asked = Asked { selector: context.global.selector.clone(), flags: Vec::new() };
+    let steps = plan.steps().count();
+    backwards::record(began, asked, &plan.stages).await?;
+    let report = backwards::carry_out(context, site, began, &plan.stages, &with_claims(gathered, args)).await?;
+    if let Some(failures) = backwards::conclude(&report, steps) {
         return Err(failures);
     }
-    definitions::delete(context, &kubectl, &args.delete_crds).await?;
-    context.ui.say("Removed", format!("{0} of {0} in {1}", steps.len(), duration(begun.elapsed())));
-    conclude(context, &definition, &gathered, &args);
+    definitions::delete(context, site.kubectl, &args.delete_crds).await?;
+    context.ui.say("Removed", format!("{steps} of {steps} in {}", duration(begun.elapsed())));
+    conclude(context, site.definition, gathered, args);
     Ok(0)
 }
 
@@ -100,7 +122,7 @@ fn is_deleted(claim: &Claim, args: &Args) -> bool {
     args.delete_pvcs.iter().any(|name| name == "all" || *name == claim.release)
 }
 
-fn with_claims(gathered: &Gathered, args: &Args) -> std::collections::BTreeMap<String, crate::execute::BackWork> {
+fn with_claims(gathered: &Gathered, args: &Args) -> BTreeMap<String, BackWork> {
     let mut work = gathered.work.clone();
     for claim in gathered.keeps.claims.iter().filter(|claim| is_deleted(claim, args)) {
         if let Some(work) = work.get_mut(&format!("{}/{}", claim.namespace, claim.release)) {

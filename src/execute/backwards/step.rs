@@ -1,7 +1,8 @@
 //! One release taken away or back, and what its failure means.
 
 use super::BackWork;
-use crate::execute::Hands;
+use crate::execute::journal::State;
+use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
 use crate::record::{self, UnreadableRecord};
 use crate::tools::{CallError, Helm, Interrupt, RollbackRequest};
@@ -22,6 +23,9 @@ pub struct BackError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackCause {
+    /// It must not be begun, or somebody else changed it since it was planned: nothing was changed.
+    #[error("it was not begun")]
+    NotBegun(Cause),
     /// What must be kept could not be marked: nothing was removed.
     #[error("what has to outlive it can't be marked")]
     Keep(#[source] CallError),
@@ -42,13 +46,27 @@ pub enum BackCause {
     Label(#[source] CallError),
 }
 
-pub(super) async fn go(step: &BackStep, work: &BackWork, run: &str, hands: Hands<'_>) -> Result<(), BackError> {
-    let result = match &step.deed {
-        Deed::Remove { .. } => remove(step, work, hands).await,
-        Deed::RollBack { to, .. } => roll_back(step, *to, work, run, hands).await,
-        Deed::Unchanged => Ok(()),
+pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackError> {
+    let BackStep { release, namespace, .. } = step;
+    let result = match hands.run.begins(release, namespace, work.timeout).await {
+        Ok(()) => deed(step, work, hands).await,
+        Err(cause) => Err(BackCause::NotBegun(cause)),
     };
-    result.map_err(|cause| BackError { release: step.release.clone(), namespace: step.namespace.clone(), cause })
+    let state = match &result {
+        Ok(()) => State::Done,
+        Err(BackCause::NotBegun(Cause::Stopped(_))) => State::Waiting,
+        Err(_) => State::Failed,
+    };
+    hands.run.is_now(release, namespace, state).await;
+    result.map_err(|cause| BackError { release: release.clone(), namespace: namespace.clone(), cause })
+}
+
+async fn deed(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+    match &step.deed {
+        Deed::Remove { .. } => remove(step, work, hands).await,
+        Deed::RollBack { to, .. } => roll_back(step, *to, work, hands).await,
+        Deed::Unchanged => Ok(()),
+    }
 }
 
 async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
@@ -82,7 +100,7 @@ async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: H
     }
 }
 
-async fn roll_back(step: &BackStep, to: u64, work: &BackWork, run: &str, hands: Hands<'_>) -> Result<(), BackCause> {
+async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
     let BackStep { release, namespace, revision, .. } = step;
     let request = RollbackRequest {
         release,
@@ -95,6 +113,7 @@ async fn roll_back(step: &BackStep, to: u64, work: &BackWork, run: &str, hands: 
     patient(hands.helm).roll_back(&request).await.map_err(BackCause::RollBack)?;
     // helm gives the new revision all labels of the old one, its run too. The run is this one: whoever wants to come back
     // here names it.
+    let run = hands.run.run();
     let labelled = hands.kubectl.label_record(namespace, release, revision + 1, (label::RUN, run)).await;
     labelled.map_err(BackCause::Label)
 }
@@ -102,5 +121,5 @@ async fn roll_back(step: &BackStep, to: u64, work: &BackWork, run: &str, hands: 
 /// helm that is not told of an interrupt: `uninstall` and `rollback` do not hear it, and would be ended in the middle.
 /// Nothing more is begun; what is begun ends by itself, at the latest when its time is over.
 fn patient(helm: &Helm) -> Helm {
-    Helm { interrupt: Interrupt::pair().1, ..helm.clone() }
+    Helm { interrupt: Interrupt::never(), ..helm.clone() }
 }

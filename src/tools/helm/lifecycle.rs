@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Helm;
 use crate::tools::kubectl::Cluster;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 /// What `helm rollback` is asked for.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Helm {
         }
         args.push(format!("--timeout={}s", request.timeout.as_secs()));
         args.extend(request.cluster.helm_args());
-        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+        self.change(request.release, request.namespace, self.call(args, b"", Vec::new())).await
     }
 
     /// Removes a release, in whatever state it is, and waits until its objects are gone; one that is not there is no error.
@@ -55,6 +55,6 @@ impl Helm {
         let mut args = ["uninstall", release, "--namespace", namespace, "--wait=watcher"].map(String::from).to_vec();
         args.extend(["--ignore-not-found".to_owned(), format!("--timeout={}s", timeout.as_secs())]);
         args.extend(cluster.helm_args());
-        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+        self.change(release, namespace, self.call(args, b"", Vec::new())).await
     }
 }

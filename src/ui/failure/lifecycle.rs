@@ -1,8 +1,9 @@
 //! Errors of what comes after an installation: looking back, taking back, removing.
 
 use super::cluster::call;
+use super::interruption::{moved, stopped};
 use super::{Code, Failure, Failures, Kind, cluster};
-use crate::execute::{BackCause, BackError};
+use crate::execute::{BackCause, BackError, Cause};
 use crate::record::UnreadableRecord;
 use crate::tools::CallError;
 
@@ -34,10 +35,16 @@ pub fn unreadable_record(error: &UnreadableRecord) -> Failures {
 pub fn backwards(error: &BackError) -> Failure {
     let title = error.to_string();
     match &error.cause {
+        BackCause::NotBegun(Cause::Stopped(stop)) => stopped(stop),
+        BackCause::NotBegun(Cause::Moved(found)) => moved(&error.release, found),
+        BackCause::NotBegun(Cause::Observed(source)) => call(title, Code::Cluster, source),
+        BackCause::NotBegun(cause) => Failure::caused(Code::NotRemoved, Kind::Permanent, cause),
         BackCause::Keep(source) => call(title, Code::NotRemoved, source).help("nothing of it was removed"),
         BackCause::Remove(source) | BackCause::Leftovers(_, source) => call(title, Code::NotRemoved, source),
         BackCause::Unreadable(source) => Failure::caused(Code::NotRemoved, Kind::Permanent, source)
             .help("nothing of it was removed; see what it has with `helm get manifest`, and remove it by hand"),
-        BackCause::RollBack(source) | BackCause::Label(source) => call(title, Code::NotRolledBack, source),
+        BackCause::RollBack(source) => call(title, Code::NotRolledBack, source)
+            .help("the same command goes on; `platctl apply` goes forward again"),
+        BackCause::Label(source) => call(title, Code::NotRolledBack, source),
     }
 }

@@ -4,6 +4,7 @@
 mod cluster;
 mod code;
 mod definition;
+mod interruption;
 mod lifecycle;
 mod network;
 pub mod runbook;
@@ -20,6 +21,7 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::{backwards, records_hidden, unreadable_record};
 pub use secrets::secrets_by_hand;
 
