@@ -1,12 +1,15 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
 mod lifecycle;
+mod objects;
 mod records;
 mod state;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
 
