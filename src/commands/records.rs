@@ -7,6 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Context, installation};
 use crate::definition::Definition;
+use crate::execute::journal::{self, Journal};
 use crate::plan::{Observation, label};
 use crate::tools::Kubectl;
 use crate::ui::count;
@@ -82,4 +83,21 @@ pub async fn own_secrets(
     let one = |namespace: String| async move { kubectl.secrets(Some(&namespace), selector).await };
     let found: Vec<String> = stream::iter(names).map(one).buffered(AT_ONCE).try_collect().await.map_err(refused)?;
     Ok(found.concat())
+}
+
+/// The journals of an environment's runs that are kept in the cluster, oldest first; none for a user who may not see them,
+/// which is then said.
+///
+/// # Errors
+/// [`Failures`] when the cluster can't be asked.
+pub async fn journals(context: &Context, kubectl: &Kubectl, definition: &Definition) -> Result<Vec<Journal>, Failures> {
+    let environment = &definition.environment;
+    let namespace = &context.global.state_namespace;
+    match journal::all_published(kubectl, namespace, &environment.platform, &environment.name).await {
+        Err(error) if error.is_forbidden() => {
+            context.ui.warn(format!("this user may not list ConfigMaps in {namespace}: no run's journal is seen"));
+            Ok(Vec::new())
+        }
+        journals => journals.map_err(|e| failure::cluster("cannot list the journals of runs", &e)),
+    }
 }

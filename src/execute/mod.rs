@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod backwards;
+mod chronicle;
 mod diagnose;
 pub mod journal;
 pub mod lease;
@@ -21,6 +22,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
+pub use chronicle::{Run, chronicle};
 pub use release::{Cause, ReleaseError};
 pub use settle::{UnlockError, at_most, unlock};
 pub use undertaking::{Moved, Stop, Undertaking};

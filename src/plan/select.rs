@@ -29,6 +29,12 @@ impl Selector {
             && (self.names.is_empty() || self.names.contains(name))
     }
 
+    /// The same with one more name.
+    pub fn and_name(mut self, name: &str) -> Selector {
+        self.names.insert(name.to_owned());
+        self
+    }
+
     /// Whether it means everything.
     pub fn is_all(&self) -> bool {
         self.tiers.is_empty() && self.names.is_empty()

@@ -22,7 +22,7 @@ pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use interruption::{fenced, lease, not_recorded, stopped};
-pub use lifecycle::{backwards, records_hidden, unreadable_record};
+pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden, unreadable_record};
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
