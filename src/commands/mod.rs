@@ -1,6 +1,6 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
-//! doctor.
+//! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
+//! part of apply, `survey` of doctor.
 
 pub mod apply;
 mod backwards;
@@ -12,6 +12,7 @@ pub mod history;
 pub mod image_list;
 pub mod inspect;
 pub mod installation;
+pub mod kitchen;
 pub mod lint;
 pub mod lock;
 pub mod plan;
@@ -36,7 +37,7 @@ use crate::surroundings::Surroundings;
 use crate::tools::Interrupt;
 use crate::ui::Ui;
 
-pub use flags::Global;
+pub use flags::{Global, Rendering};
 
 /// What every verb is given.
 pub struct Context {

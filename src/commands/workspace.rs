@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Context, trust};
+use super::kitchen::Kitchen;
+use super::{Context, Rendering, trust};
 use crate::bundle::Bundle;
-use crate::capabilities::Capabilities;
-use crate::definition::{ChartSource, Definition, Environment, LOCK_PATH, Tree};
+use crate::definition::{Definition, Environment, LOCK_PATH, Tree};
 use crate::files::{self, Store};
 use crate::image::Platform;
 use crate::lock::Lock;
 use crate::net::{Authority, Client, Mirrors, Settings};
-use crate::render::Renderer;
+use crate::render::Cache;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
@@ -33,6 +33,8 @@ pub struct Workspace {
     pub store: Store,
     /// The network, through the mirrors.
     pub upstream: Client,
+    /// What was rendered before.
+    pub renders: Cache,
 }
 
 impl Workspace {
@@ -59,7 +61,14 @@ impl Workspace {
         files::private_folder(&context.surroundings.cache)?;
         let store = Store::open(&context.surroundings.cache.join("store"))?;
         let upstream = upstream(context)?;
-        Ok(Workspace { tree, folder, bundle, lock, store, upstream })
+        let renders = Cache::open(context.surroundings.cache.join("renders"));
+        Ok(Workspace { tree, folder, bundle, lock, store, upstream, renders })
+    }
+
+    /// The same for a verb that renders, as its flags say.
+    #[must_use]
+    pub fn rendering(self, rendering: &Rendering) -> Workspace {
+        if rendering.no_cache { Workspace { renders: Cache::off(), ..self } } else { self }
     }
 
     /// The environment that the flags name, or the bundle's.
@@ -108,7 +117,7 @@ impl Workspace {
         let charts = resolve::chart_files(&definition.releases, lock, &self.tree, self.supply()).await?;
         let scans = context.surroundings.cache.join("scans");
         files::private_folder(&scans)?;
-        Ok(Kitchen { helm, charts, scans })
+        Ok(Kitchen { helm, charts, scans, renders: self.renders.clone() })
     }
 
     /// The helm that another lock names for an environment.
@@ -213,20 +222,6 @@ impl Workspace {
     pub fn bundled_tops(&self) -> BTreeMap<String, crate::digest::Digest> {
         let images = self.bundle.iter().flat_map(Bundle::images);
         images.map(|image| (image.reference.to_string(), image.top.digest)).collect()
-    }
-}
-
-/// What a definition is rendered with.
-pub struct Kitchen {
-    helm: Helm,
-    charts: BTreeMap<ChartSource, PathBuf>,
-    scans: PathBuf,
-}
-
-impl Kitchen {
-    /// The renderer of a definition for a cluster.
-    pub fn renderer<'a>(&'a self, definition: &'a Definition, capabilities: &'a Capabilities) -> Renderer<'a> {
-        Renderer { helm: &self.helm, definition, capabilities, charts: &self.charts, scans: &self.scans }
     }
 }
 

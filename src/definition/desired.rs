@@ -13,8 +13,8 @@ use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
 use super::{
-    ChartSource, ComputedImages, Declarations, Environment, Exception, IgnoredImage, Invalid, KubernetesSecret, Sealed,
-    SecretUse, Tree, check, sealed, secrets_of,
+    ChartSource, ComputedImages, Declarations, Environment, Exception, IgnoredImage, Invalid, KubernetesSecret,
+    RenderGuard, Sealed, SecretUse, Tree, check, sealed, secrets_of,
 };
 use crate::image::Reference;
 use crate::yaml::{Map, Node, Problem, Sources, Span, Value};
@@ -90,6 +90,8 @@ pub struct Release {
     pub computed_images: Vec<ComputedImages>,
     /// Findings that are let pass on purpose.
     pub exceptions: Vec<Exception>,
+    /// Whether it may render otherwise live than planned.
+    pub guard: RenderGuard,
 }
 
 impl Definition {
@@ -230,6 +232,7 @@ impl Loader<'_> {
             ignored_images,
             computed_images,
             exceptions,
+            guard,
             ..
         } = file;
         extra_images.extend(images);
@@ -251,6 +254,7 @@ impl Loader<'_> {
             ignored_images,
             computed_images,
             exceptions,
+            guard,
         };
         Ok((release, needs))
     }

@@ -6,6 +6,7 @@ use super::ComputedImages;
 use super::declared_secret::{self, DeclaredSecret};
 use super::environment::{check_api_version, duration_field};
 use super::exception::Exception;
+use super::render_guard::RenderGuard;
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
 
@@ -49,6 +50,7 @@ pub(super) struct ReleaseFile {
     pub ignored_images: Vec<IgnoredImage>,
     pub computed_images: Vec<ComputedImages>,
     pub exceptions: Vec<Exception>,
+    pub guard: RenderGuard,
     pub secrets: Vec<DeclaredSecret>,
 }
 
@@ -93,6 +95,7 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         ignored_images: Vec::new(),
         computed_images: Vec::new(),
         exceptions: Vec::new(),
+        guard: fields.get("render").map(|node| RenderGuard::typed(sources, node)).transpose()?.unwrap_or_default(),
         secrets: declared_secret::typed(sources, fields.list("secrets")?)?,
     };
     if let Some(node) = fields.get("images") {

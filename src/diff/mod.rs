@@ -4,6 +4,7 @@
 //! Objects are matched by group, kind, namespace and name, items of lists by the keys that Kubernetes merges them by;
 //! the order of keys, and of items that have a key, is no difference (decision 25).
 
+mod claims;
 mod definitions;
 mod facts;
 mod fields;
@@ -20,6 +21,7 @@ mod veil;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub use claims::{Claim, claims};
 pub use definitions::{DefinitionDiff, definitions, definitions_of};
 pub use lines::{Hunk, Line, Sign};
 pub use live::{as_helm_applies, live, without_servers_fields};

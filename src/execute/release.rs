@@ -6,7 +6,7 @@ use std::fs;
 use super::settle::{self, Left};
 use super::{Hands, Moved, Stop, Work, diagnose};
 use crate::plan::Step;
-use crate::render::Violation;
+use crate::render::{Difference, Refusal, Violation};
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
 
 /// A release's step that failed.
@@ -39,6 +39,9 @@ pub enum Cause {
     /// What helm rendered holds images that may not run; helm changed nothing.
     #[error("it rendered {} images that are not locked", .0.len())]
     Images(Vec<Violation>),
+    /// What helm rendered live is not what was planned; helm changed nothing.
+    #[error("it renders otherwise live than planned")]
+    Otherwise(Vec<Difference>),
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
@@ -130,8 +133,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
     if let Some(why) = work.fence.refused() {
         return Err(Cause::Fenced(why));
     }
-    if let Some(violations) = refused(work) {
-        return Err(Cause::Images(violations));
+    match refused(work) {
+        Some(Refusal::ClosedWorld(violations)) => return Err(Cause::Images(violations)),
+        Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
+        None => {}
     }
     Err(match settle::left(step, &error, hands).await? {
         Left::Well | Left::Unlocked => Cause::Helm(error),
@@ -141,7 +146,7 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
 
 /// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
 /// it: a chart may have put a secret where an image should be.
-fn refused(work: &Work) -> Option<Vec<Violation>> {
+fn refused(work: &Work) -> Option<Refusal> {
     let findings = fs::read(&work.findings).ok()?;
     let _ = fs::remove_file(&work.findings);
     serde_json::from_slice(&findings).ok()

@@ -2,6 +2,7 @@
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
 mod backward;
+mod images;
 mod inputs;
 mod keeps;
 mod observe;
@@ -9,16 +10,17 @@ mod removal;
 mod revisions;
 mod rollback;
 mod run;
+mod saved;
 mod select;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, Release};
-use crate::lock::Lock;
+use crate::definition::{Definition, Release, RenderGuard};
 
 pub use backward::{BackStep, Deed, Reason, Stage};
+pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
 pub use keeps::{Claim, Keeps, own_secrets};
 pub use observe::{Observation, Observed};
@@ -26,6 +28,7 @@ pub use removal::Destruction;
 pub use revisions::{Revision, Revisions, RunRecord};
 pub use rollback::Rollback;
 pub use run::run_stamp;
+pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
 
 /// Labels on helm's record of a release.
@@ -47,8 +50,8 @@ pub mod label {
 }
 
 /// Everything one `apply` will do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
     /// Name of the platform.
     pub platform: String,
@@ -56,7 +59,7 @@ pub struct Plan {
     pub environment: String,
     /// Tiers in order.
     pub tiers: Vec<TierPlan>,
-    /// Releases with our labels that the definition no longer has; they are left alone.
+    /// Releases with our labels that the definition no longer has, as NAMESPACE/NAME; they are left alone.
     pub undeclared: Vec<String>,
     /// Releases with our labels that the environment switches off; they are left alone too.
     pub switched_off: Vec<String>,
@@ -65,8 +68,8 @@ pub struct Plan {
 }
 
 /// What is done in one tier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TierPlan {
     /// Its name.
     pub name: String,
@@ -77,8 +80,8 @@ pub struct TierPlan {
 }
 
 /// What is done with one release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// The release.
     pub release: String,
@@ -92,10 +95,16 @@ pub struct Step {
     pub version: String,
     /// The hash of everything that decides it.
     pub inputs: String,
+    /// Kubernetes Secrets that are made before it, where anything is done with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Why it may render otherwise live than planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
 }
 
 /// What is done with a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Action {
     /// It is as it should be.
@@ -117,7 +126,7 @@ pub enum Action {
 }
 
 /// Why a release is upgraded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Because {
     /// What decides it has changed.
@@ -127,7 +136,7 @@ pub enum Because {
 }
 
 /// Why nothing may be done with a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Blocked {
     /// helm left it in the middle of an operation.
@@ -160,14 +169,22 @@ impl Plan {
     pub fn build(definition: &Definition, desired: &[Desired<'_>], observed: &Observation) -> Plan {
         let environment = &definition.environment;
         let step = |wanted: &Desired| {
-            let Release { name, namespace, needs, .. } = wanted.release;
+            let Release { name, namespace, needs, secrets, guard, .. } = wanted.release;
+            let action = action(observed.get(namespace, name), wanted, &environment.platform, &environment.name);
+            let changes = action != Action::Unchanged;
+            let live = match guard {
+                RenderGuard::Live { reason } => Some(reason.clone()),
+                RenderGuard::Strict => None,
+            };
             Step {
                 release: name.clone(),
                 namespace: namespace.clone(),
                 needs: needs.clone(),
-                action: action(observed.get(namespace, name), wanted, &environment.platform, &environment.name),
+                action,
                 version: wanted.version.clone(),
                 inputs: wanted.inputs.clone(),
+                secrets: secrets.iter().filter(|_| changes).map(|secret| secret.name.clone()).collect(),
+                live: live.filter(|_| changes),
             }
         };
         let tiers = definition.tiers.iter().enumerate().map(|(index, tier)| {
@@ -198,6 +215,12 @@ impl Plan {
     /// Whether it does nothing at all.
     pub fn is_nothing(&self) -> bool {
         self.changes().next().is_none() && self.removals.is_empty()
+    }
+
+    /// The releases that helm upgrades: their charts are told so.
+    pub fn upgrades(&self) -> BTreeSet<String> {
+        let upgrades = self.steps().filter(|step| matches!(step.action, Action::Upgrade { .. }));
+        upgrades.map(|step| step.release.clone()).collect()
     }
 
     /// How many steps install, upgrade and leave as it is.
@@ -265,26 +288,6 @@ pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
         ("app.kubernetes.io/managed-by", &"platctl".to_owned()),
     ];
     labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
-}
-
-/// The images a release is given, with the digest its pods get.
-pub fn image_digests(
-    lock: &Lock,
-    definition: &Definition,
-    release: &Release,
-    tops: &BTreeMap<String, crate::digest::Digest>,
-) -> BTreeMap<String, crate::digest::Digest> {
-    let place = definition.place(release);
-    let platforms = &definition.environment.platforms;
-    let digest = |(image, locked): (&crate::image::Reference, &crate::lock::LockedImage)| {
-        let name = image.to_string();
-        let own = match platforms.as_slice() {
-            [platform] => locked.platforms.get(platform).copied(),
-            _ => tops.get(&name).copied(),
-        };
-        Some((name, own?))
-    };
-    lock.images_of(&place).filter_map(digest).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod support;
 mod capabilities;
 mod closed_world;
 mod failing;
+mod guard;
 mod interrupted;
 mod oci;
 mod planted;

@@ -1,10 +1,13 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
+pub mod guard;
 mod prune;
 mod report;
 mod resume;
+mod reviewed;
 mod work;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Context;
@@ -15,7 +18,7 @@ use super::records;
 use super::recover::{self, Recovery, Wanted};
 use super::undertake::{self, Began};
 use super::workspace::Workspace;
-use crate::plan::{Desired, Observation, Plan};
+use crate::plan::{Desired, Observation, Plan, Saved};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
 
@@ -27,6 +30,9 @@ pub struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "prune"])]
+    plan: Option<PathBuf>,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
@@ -60,12 +66,19 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     }
     prune::check(context, args.prune)?;
     let begun = Instant::now();
+    let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;
-    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
-    let desired = installation.desired(&workspace, &context.global.selector()?)?;
+    let (definition, selector) = match &saved {
+        Some(saved) => (reviewed::definition(&workspace, saved)?, reviewed::selector(saved)?),
+        None => (workspace.definition(context)?, context.global.selector()?),
+    };
+    let installation = Installation::new(&workspace, definition)?;
+    let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let observed = records::observe(context, &kubectl, &installation.definition).await?;
-    let plan = planned(&installation.definition, &desired, &observed, args.prune);
+    let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
+    let prune = saved.as_ref().map_or(args.prune, |saved| !saved.plan.removals.is_empty());
+    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune };
+    let (plan, observed) = site.look(context).await?;
     if args.dry_run || plan.is_nothing() {
         tell(context, &plan);
         if args.dry_run {
@@ -73,14 +86,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         }
         return Ok(0);
     }
-    let began = undertake::begin(context, &kubectl, &installation.definition, "apply").await?;
-    let site = Site {
-        workspace: &workspace,
-        installation: &installation,
-        kubectl: &kubectl,
-        desired: &desired,
-        prune: args.prune,
-    };
+    let began = undertake::begin(context, kubectl, &installation.definition, "apply").await?;
     let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
     began.end(undertake::outcome(&result)).await;
     result
@@ -92,13 +98,20 @@ struct Site<'a> {
     installation: &'a Installation,
     kubectl: &'a Kubectl,
     desired: &'a [Desired<'a>],
+    /// The plan that was reviewed.
+    saved: Option<&'a Saved>,
     prune: bool,
 }
 
 impl Site<'_> {
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
-        let observed = records::observe(context, self.kubectl, &self.installation.definition).await?;
-        Ok((planned(&self.installation.definition, self.desired, &observed, self.prune), observed))
+        let Site { workspace, installation, kubectl, desired, saved, prune } = self;
+        let observed = records::observe(context, kubectl, &installation.definition).await?;
+        let plan = planned(&installation.definition, desired, &observed, *prune);
+        if let Some(saved) = saved {
+            reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
+        }
+        Ok((plan, observed))
     }
 }
 
@@ -126,7 +139,9 @@ async fn apply(
     }
     let asked = resume::asked(context, args);
     if plan.changes().next().is_some() {
-        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, began, asked).await?;
+        let reviewed = site.saved;
+        let report =
+            work::change(context, workspace, installation, &plan, &observed, kubectl, began, asked, reviewed).await?;
         report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
     } else {
         backwards::record(began, asked, &plan.removals).await?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::draw;
+use super::{guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::backwards;
 use crate::commands::installation::Installation;
@@ -14,10 +15,11 @@ use crate::definition::{Definition, Release};
 use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, Hands, ReleaseError, Report, Work};
 use crate::files;
-use crate::plan::{self, Action, Observation, Plan, Step};
-use crate::render::{self, Rendered};
+use crate::plan::{self, Action, Observation, Plan, Saved, Step};
+use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
+use crate::surroundings::GUARD_SALT;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
@@ -32,6 +34,7 @@ pub(super) async fn change(
     kubectl: &Kubectl,
     began: &Began,
     asked: Asked,
+    reviewed: Option<&Saved>,
 ) -> Result<Report, Failures> {
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -39,16 +42,35 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let rendered = installation.render(context, workspace, &releases).await?;
+    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
+    if let Some(saved) = reviewed {
+        reviewed::check_renders(saved, installation, &pairs)?;
+    }
+    let salt = guard::salt()?;
+    let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
 
-    let helm = began.helm(context, workspace.helm(context, environment).await?)?;
+    let mut helm = began.helm(context, workspace.helm(context, environment).await?)?;
+    // On no disk: with it somebody could try short secrets on the hashes in the tasks.
+    helm.variables.push((GUARD_SALT.into(), salt.to_string().into()));
     let mut work = BTreeMap::new();
-    for (release, rendered) in releases.iter().zip(&rendered) {
+    for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(workspace, installation, plan, step, release, rendered, &revealed, began).await?,
+            prepare(
+                workspace,
+                installation,
+                plan,
+                step,
+                release,
+                rendered,
+                expected.remove(&release.name),
+                &revealed,
+                began,
+            )
+            .await?,
         );
     }
     let namespaces = installation.definition.namespaces();
@@ -140,6 +162,7 @@ async fn prepare(
     step: &Step,
     release: &Release,
     rendered: &Rendered,
+    expected: Option<Expected>,
     revealed: &Revealed,
     began: &Began,
 ) -> Result<Work, Failures> {
@@ -147,11 +170,8 @@ async fn prepare(
     let folder = began.folder();
     let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let task = Task {
-        rewriting: installation.rewritings[&release.name].clone(),
-        findings: findings.clone(),
-        fence: Some(fence.clone()),
-    };
+    let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
+    let task = Task { rewriting, namespace, expected, findings: findings.clone(), fence: Some(fence.clone()) };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();

@@ -2,6 +2,7 @@
 //! 1 for everything.
 
 use super::definition::{closed_world, guarded};
+use super::guard::rendered_live;
 use super::interruption::{kept_out, left, moved, stopped};
 use super::{Code, Failure, Failures, Kind};
 use crate::definition::Definition;
@@ -187,6 +188,7 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let failure = match &error.cause {
         Cause::Images(violations) => return closed_world(violations),
+        Cause::Otherwise(differences) => return vec![rendered_live(differences)],
         Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
         Cause::Fenced(why) => kept_out(&error.release, why),
         Cause::Moved(to) => moved(&error.release, to),

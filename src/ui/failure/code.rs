@@ -123,6 +123,24 @@ table! {
     Interrupted = 413, Transient, "The run was interrupted",
         "Ctrl-C, or SIGTERM. Helms at work were told once and waited for.",
         "Run the same command again: what is done stays as it is.";
+    RendersLive = 421, Yours, "A chart renders otherwise live than planned",
+        "What helm rendered with the cluster at hand is not what was rendered without it, and was looked at: the chart looks into the cluster (`lookup`), makes values up (`randAlphaNum`, `now`), prints the revision, or is told of APIs that this cluster has and its environment does not record. Objects and fields are named, values are not. helm was stopped in the middle: it changed nothing and has no record of it.",
+        "Set in the release's values what the chart makes up: a generated secret (`{{ secret('NAME') }}`) for a random one. If charts are told of another cluster, `platctl doctor` says so. A chart that must render live gets `render: {guard: live, reason: …}` in its release.yaml; the rules of the closed world hold for it all the same.";
+    PlanClusterMoved = 422, Yours, "The cluster has moved since the plan was saved",
+        "A release that the plan speaks of was installed, upgraded, rolled back or removed after `plan --save`, by platctl or by anybody else. The revisions then and now are named. Nothing was changed.",
+        "Save a plan anew and look at it.";
+    PlanInputsMoved = 423, Yours, "The definition has moved since the plan was saved",
+        "What decides a release (its chart, values, images, secrets, capabilities) is not what it was when the plan was saved. Releases are named. Nothing was changed.",
+        "Save a plan anew and look at it, or apply the definition that it was made from.";
+    PlanElsewhere = 424, Yours, "The plan is for something else",
+        "The plan was saved for another environment, cluster, bundle, definition or lock than the one at hand. Nothing was changed.",
+        "Name what the plan was made for, or save one for what is at hand.";
+    PlanUnreadable = 425, Yours, "The file is no plan that can be applied",
+        "The file is damaged or was changed, is no plan, or was saved by another version of platctl. Nothing was changed.",
+        "Save the plan anew with this platctl.";
+    PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
+        "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
+        "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
     LeaseHeld = 451, Transient, "Another run has the environment's lease",
         "Two runs never change one environment at the same time: the Lease `platctl-PLATFORM-ENVIRONMENT` in the state namespace (`--state-namespace`) says who may. A run on this host is looked at directly; of one on another host it was seen that it renews the lease.",
         "Wait until the run that the failure names has ended, and run the same command again. A run that is gone is followed by itself: on its own host at once, elsewhere when its lease has stood still for 30 s and no helm of it can be at work. Only when you know that it is dead and you cannot wait, delete the Lease.";

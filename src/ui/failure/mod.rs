@@ -4,9 +4,11 @@
 mod cluster;
 mod code;
 mod definition;
+mod guard;
 mod interruption;
 mod lifecycle;
 mod network;
+mod planned;
 pub mod runbook;
 mod secrets;
 mod supply;
@@ -21,8 +23,10 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster, release};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use guard::{refused, rendered_since};
 pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden, unreadable_record};
+pub use planned::planned;
 pub use secrets::secrets_by_hand;
 
 /// Who can do something about a failure.
