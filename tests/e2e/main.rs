@@ -26,3 +26,4 @@ mod shipped_minimal;
 mod shipped_renders;
 mod site_process;
 mod straight;
+mod taken;
