@@ -122,7 +122,7 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
         // These only read, or write one whole file after the other: a signal may end them where they are.
         Verb::Inspect(args) => commands::inspect::run(context, &args),
         Verb::Unpack(args) => commands::unpack::run(context, &args),
-        Verb::PostRender => commands::post_render::run(context),
+        Verb::PostRender => commands::post_render::run(context).await,
         Verb::Values(args) => commands::values::run(context, &args),
         Verb::Runbook(args) => commands::runbook::run(context, &args),
         Verb::Version => {

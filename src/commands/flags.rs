@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::plan::Selector;
 use crate::ui::{Color, Failures};
 
+/// Where platctl keeps its own state, unless another namespace is named.
+const STATE_NAMESPACE: &str = "platctl-system";
+
 /// Flags of every verb.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
@@ -26,6 +29,9 @@ pub struct Global {
     /// Kubeconfig context
     #[arg(long, value_name = "NAME", global = true)]
     pub context: Option<String>,
+    /// Namespace of platctl's own state in the cluster: the lease and the journals of runs
+    #[arg(long, value_name = "NAME", global = true, default_value = STATE_NAMESPACE)]
+    pub state_namespace: String,
     /// Take a source from another address: FROM is a host, a URL prefix or `*`
     #[arg(long, value_name = "FROM=TO", global = true)]
     pub mirror: Vec<String>,

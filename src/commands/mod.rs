@@ -24,6 +24,7 @@ pub mod status;
 pub mod survey;
 pub mod template;
 mod trust;
+pub mod undertake;
 pub mod unpack;
 pub mod values;
 pub mod workspace;

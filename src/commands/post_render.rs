@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::execute::lease::Fence;
 use crate::files;
 use crate::object::Stream;
 use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt};
@@ -26,17 +27,22 @@ pub struct Task {
     pub expected: Option<Expected>,
     /// Where it is told why something was refused; helm swallows what a plugin says.
     pub findings: PathBuf,
+    /// Whether the run still has the environment's lease.
+    pub fence: Option<Fence>,
 }
 
 /// Runs the verb.
 ///
 /// # Errors
 /// [`Failures`]; helm then changes nothing.
-pub fn run(context: &Context) -> Result<u8, Failures> {
+pub async fn run(context: &Context) -> Result<u8, Failures> {
     let Some(path) = &context.surroundings.post_render else {
         return Err(Failure::new(Code::Usage, Kind::Yours, "helm calls this during `platctl apply`").into());
     };
     let task: Task = serde_json::from_slice(&files::read(path)?).map_err(|e| broken(e.to_string()))?;
+    if let Some(fence) = &task.fence {
+        fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
+    }
     let mut text = String::new();
     let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
     read.map_err(|e| broken(e.to_string()))?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::kitchen::Kitchen;
 use super::{Context, Rendering, trust};
@@ -15,7 +16,7 @@ use crate::render::Cache;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
 use crate::supply::Supply;
-use crate::tools::{Cluster, Helm, Kubectl, Sops};
+use crate::tools::{Births, Cluster, Helm, Kubectl, Sops};
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
 
 /// Definition, lock and where bytes come from.
@@ -131,6 +132,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             interrupt: context.interrupt.clone(),
+            births: Births::default(),
         })
     }
 
@@ -171,6 +173,7 @@ impl Workspace {
             home,
             variables: context.surroundings.variables.clone(),
             request_timeout: environment.timeouts.request,
+            patience: Duration::ZERO,
             interrupt: context.interrupt.clone(),
         })
     }

@@ -1,10 +1,21 @@
-//! The journal of a run: what was begun, in which processes, and how it ended. Data and rules alone; writing it is
-//! `record`'s. It holds no secrets: names, revisions, states and pids.
+//! The journal of a run: what was begun, in which processes, and how it ended. Data and rules here; `recorder` writes
+//! it, `published` knows its place in the cluster. It holds no secrets: names, revisions, states and pids.
+
+mod published;
+mod recorder;
+
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use crate::definition::API_VERSION;
 use crate::tools::Process;
+
+pub use published::{Shelf, all_published, clear_away, labels, published};
+pub use recorder::Recorder;
+
+/// The name of a journal's file in its run's folder.
+pub const FILE: &str = "journal.json";
 
 /// What one run did, as its local file and its ConfigMap hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +216,14 @@ pub fn newest(journals: impl IntoIterator<Item = Journal>) -> Option<Journal> {
         (journal.run.clone(), journal.outcome != Outcome::Running, entries)
     };
     journals.into_iter().max_by_key(knows)
+}
+
+/// A time as journals have it: RFC 3339 in UTC, whole seconds.
+pub fn rfc3339(time: SystemTime) -> String {
+    let time = time::OffsetDateTime::from(time);
+    let (date, clock) = (time.date(), time.time());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock.hour(), clock.minute(), clock.second())
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 
 mod diagnose;
 pub mod journal;
+pub mod lease;
 mod release;
+mod settle;
+mod undertaking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,6 +20,8 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use release::{Cause, ReleaseError};
+pub use settle::{UnlockError, at_most, unlock};
+pub use undertaking::{Moved, Stop, Undertaking};
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.
 #[derive(Clone)]
@@ -33,6 +38,10 @@ pub struct Work {
     pub wait: bool,
     /// How long at most.
     pub timeout: Duration,
+    /// The longest that one helm may be at work on it, hooks included.
+    pub at_most: Duration,
+    /// What keeps helm from writing when another run has the lease.
+    pub fence: lease::Fence,
     /// The post-renderer's task.
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
@@ -48,6 +57,8 @@ pub struct Hands<'a> {
     pub helm: &'a Helm,
     /// kubectl.
     pub kubectl: &'a Kubectl,
+    /// The run's lease and journal.
+    pub run: &'a Undertaking,
     /// Releases at once.
     pub at_once: usize,
 }
@@ -78,6 +89,15 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
+    /// The run had to stop.
+    pub stop: Option<Stop>,
+}
+
+impl Hands<'_> {
+    /// Whether anything more may be begun.
+    fn may_begin(&self) -> bool {
+        !self.helm.interrupt.said() && self.run.stop().is_none()
+    }
 }
 
 /// Does what a plan says.
@@ -103,7 +123,7 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || hands.helm.interrupt.said() {
+        if stopped || !hands.may_begin() {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
@@ -112,7 +132,19 @@ pub async fn run(
         stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
     }
     report.interrupted = hands.helm.interrupt.said();
+    report.stop = hands.run.stop();
     report
+}
+
+/// One step, in the journal from its beginning to its end.
+async fn undertaken(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
+    let Step { release, namespace, .. } = step;
+    let result = match hands.run.begins(release, namespace, work.at_most).await {
+        Ok(()) => release::apply(step, work, hands).await,
+        Err(cause) => Err(cause.of(release)),
+    };
+    hands.run.ended(release, namespace, &result).await;
+    result
 }
 
 async fn run_tier<'p>(
@@ -126,13 +158,13 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && !hands.helm.interrupt.said() {
+        while running.len() < hands.at_once && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let result = release::apply(step, &work[&step.release], hands).await;
+                let result = undertaken(step, &work[&step.release], hands).await;
                 (step, result, begun.elapsed())
             });
         }
@@ -142,6 +174,7 @@ async fn run_tier<'p>(
                 events(Event::Done(step, elapsed));
                 report.done.push(step.release.clone());
             }
+            Err(ReleaseError { cause: Cause::Stopped(_), release, .. }) => report.skipped.push(release),
             Err(error) => {
                 events(Event::Failed(step, elapsed));
                 report.failed.push(error);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::{Hands, Work, diagnose};
+use super::settle::{self, Left};
+use super::{Hands, Moved, Stop, Work, diagnose};
 use crate::plan::Step;
 use crate::render::{Difference, Refusal, Violation};
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
@@ -44,6 +45,29 @@ pub enum Cause {
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
+    /// helm did not end by itself, or could not write how it ended, and left the release in the middle of an operation.
+    #[error("helm left it in `{status}`")]
+    Left {
+        /// helm's status of it.
+        status: String,
+        /// Whether there is a revision to go back to.
+        deployed: bool,
+        /// How helm ended.
+        #[source]
+        error: CallError,
+    },
+    /// Another run has the lease; helm changed nothing.
+    #[error("helm was kept from writing")]
+    Fenced(String),
+    /// Somebody else changed it since it was planned; nothing was done.
+    #[error("somebody else changed it since it was planned")]
+    Moved(Moved),
+    /// The cluster could not be asked whether somebody else changed it; nothing was done.
+    #[error("cannot look at helm's records")]
+    Observed(#[source] CallError),
+    /// Nothing more may be begun.
+    #[error("nothing more is begun")]
+    Stopped(Stop),
 }
 
 impl Cause {
@@ -105,10 +129,18 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         post_render: &work.task,
         cluster: &hands.kubectl.cluster,
     };
-    hands.helm.upgrade(&request).await.map_err(|error| match refused(work) {
-        Some(Refusal::ClosedWorld(violations)) => Cause::Images(violations),
-        Some(Refusal::Otherwise(differences)) => Cause::Otherwise(differences),
-        None => Cause::Helm(error),
+    let Err(error) = hands.helm.upgrade(&request).await else { return Ok(()) };
+    if let Some(why) = work.fence.refused() {
+        return Err(Cause::Fenced(why));
+    }
+    match refused(work) {
+        Some(Refusal::ClosedWorld(violations)) => return Err(Cause::Images(violations)),
+        Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
+        None => {}
+    }
+    Err(match settle::left(step, &error, hands).await? {
+        Left::Well | Left::Unlocked => Cause::Helm(error),
+        Left::Pending { status, deployed } => Cause::Left { status, deployed, error },
     })
 }
 

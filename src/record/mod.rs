@@ -1,6 +1,8 @@
 //! helm's record of a release: what it installed last, and with what. Reads what is in the cluster; must not ask for it,
 //! nor write any of it: a record holds secrets in the clear.
 
+mod unlock;
+
 use std::io::Read;
 
 use base64::Engine;
@@ -9,6 +11,8 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
 use crate::object::{InvalidObject, Stream};
+
+pub use unlock::unlocked;
 
 /// The most that a record may come to, unpacked. The API server takes 1 MiB of it, packed.
 const MOST_UNPACKED: u64 = 128 * 1024 * 1024;

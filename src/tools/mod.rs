@@ -1,6 +1,7 @@
 //! The external programs: which ones, where their files come from, and the only place that starts a process.
 //! Must not know plans or definitions; each method is one command.
 
+mod births;
 mod catalog;
 mod complaint;
 mod helm;
@@ -12,13 +13,14 @@ mod plugin;
 mod process;
 mod sops;
 
+pub use births::{Birth, Births};
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
 pub use helm::{Helm, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
-pub use kubectl::{Cluster, Kubectl};
-pub use orphan::at_work;
+pub use kubectl::{Cluster, DryRun, Kubectl, Write, server_is_gone};
+pub use orphan::{at_work, with_label};
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
 pub use sops::{Sops, exit as sops_exit};

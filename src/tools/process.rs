@@ -11,6 +11,8 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
+use super::Births;
+
 /// The most of a child's error output that is kept: its end.
 const MAX_STDERR: usize = 64 * 1024;
 
@@ -24,6 +26,8 @@ pub(super) struct Call<'a> {
     /// Folder for the child's output. It goes to files, not pipes, so that a child outlives this process without
     /// being killed by its own next line of output.
     pub output_folder: &'a Path,
+    /// Where its process is told, with the release and namespace it works on.
+    pub born: Option<(&'a Births, &'a str, &'a str)>,
 }
 
 /// Why a command did not do its work.
@@ -95,6 +99,11 @@ impl Interrupt {
     pub fn pair() -> (Interrupter, Interrupt) {
         let (sender, receiver) = watch::channel(false);
         (Interrupter(sender), Interrupt(receiver))
+    }
+
+    /// One that is never said.
+    pub fn never() -> Interrupt {
+        Interrupt::pair().1
     }
 
     /// Whether it was said.
@@ -182,6 +191,9 @@ async fn start_and_wait(
         .process_group(0);
     let mut child = command.spawn()?;
     let pid = child.id();
+    if let Some((births, release, namespace)) = call.born {
+        births.tell(release, namespace, pid);
+    }
     tokio::select! {
         status = child.wait() => Ok((status?, false)),
         () = interrupt.wait() => {

@@ -30,7 +30,8 @@ pub enum Volume {
     Verbose,
 }
 
-/// The terminal.
+/// The terminal. A clone draws on the same one, and hides the same.
+#[derive(Clone)]
 pub struct Ui {
     /// How texts are coloured.
     pub style: Style,

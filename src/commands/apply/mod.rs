@@ -2,6 +2,7 @@
 
 pub mod guard;
 mod report;
+mod resume;
 mod reviewed;
 mod work;
 
@@ -12,9 +13,10 @@ use super::Context;
 use super::installation::{self, Installation};
 use super::plan::summary;
 use super::records;
-use super::recover::{self, Recovery};
+use super::recover::{self, Recovery, Wanted};
+use super::undertake::{self, Began};
 use super::workspace::Workspace;
-use crate::plan::Plan;
+use crate::plan::{Desired, Observation, Plan, Saved};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
 
@@ -25,11 +27,17 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
-    #[arg(long, value_name = "FILE", conflicts_with = "recover")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "resume"])]
     plan: Option<PathBuf>,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
+    #[arg(long)]
+    resume: bool,
+    /// The run that is gone on with
+    #[arg(skip)]
+    resumes: Option<String>,
     /// Put releases right that helm left in the middle of an operation
     #[arg(long, value_enum, value_name = "HOW")]
     recover: Option<Recovery>,
@@ -43,6 +51,12 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    if args.resume {
+        return match resume::resumed(context, args).await? {
+            Some((context, args)) => Box::pin(run(&context, args)).await,
+            None => Ok(0),
+        };
+    }
     let begun = Instant::now();
     let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;
@@ -53,32 +67,75 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, definition)?;
     let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let mut observed = records::observe(context, &kubectl, &installation.definition).await?;
-    let mut plan = Plan::build(&installation.definition, &desired, &observed);
-    if let Some(saved) = &saved {
-        reviewed::check(saved, &workspace, &installation, &plan, &observed, &kubectl).await?;
-    }
-    if !args.dry_run && recovered(context, &workspace, &installation, &plan, &kubectl, args.recover).await? {
-        observed = records::observe(context, &kubectl, &installation.definition).await?;
-        plan = Plan::build(&installation.definition, &desired, &observed);
-    }
-    context.ui.say("Plan", summary(&plan));
-    for name in &plan.undeclared {
-        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
-    }
-    if args.dry_run {
-        report::show(&context.ui, &plan);
+    let (workspace, installation, saved) = (&workspace, &installation, saved.as_ref());
+    let site = Site { workspace, installation, kubectl: &kubectl, desired: &desired, saved };
+    let (plan, observed) = site.look(context).await?;
+    if args.dry_run || plan.changes().next().is_none() {
+        tell(context, &plan);
+        if args.dry_run {
+            report::show(&context.ui, &plan);
+        }
         return Ok(0);
     }
+    let began = undertake::begin(context, &kubectl, &installation.definition, "apply").await?;
+    let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
+    began.end(undertake::outcome(&result)).await;
+    result
+}
+
+/// What an apply works on.
+struct Site<'a> {
+    workspace: &'a Workspace,
+    installation: &'a Installation,
+    kubectl: &'a Kubectl,
+    desired: &'a [Desired<'a>],
+    saved: Option<&'a Saved>,
+}
+
+impl Site<'_> {
+    /// What is to be done by what the cluster has now; refused when a saved plan says otherwise.
+    async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
+        let observed = records::observe(context, self.kubectl, &self.installation.definition).await?;
+        let plan = Plan::build(&self.installation.definition, self.desired, &observed);
+        if let Some(saved) = self.saved {
+            reviewed::check(saved, self.workspace, self.installation, &plan, &observed, self.kubectl).await?;
+        }
+        Ok((plan, observed))
+    }
+}
+
+/// Applies, now that nobody else does.
+async fn apply(
+    context: &Context,
+    args: &Args,
+    site: &Site<'_>,
+    seen: (Plan, Observation),
+    began: &Began,
+    begun: Instant,
+) -> Result<u8, Failures> {
+    let installation = site.installation;
+    let (mut plan, mut observed) = if began.followed { site.look(context).await? } else { seen };
+    if recovered(context, args, site, &plan, &observed, began).await? {
+        (plan, observed) = site.look(context).await?;
+    }
+    tell(context, &plan);
     if plan.changes().next().is_none() {
         return Ok(0);
     }
     refuse_blocked(&plan)?;
     if !args.skip_needs {
-        installation::check_needs(&installation, &plan, &observed)?;
+        installation::check_needs(installation, &plan, &observed)?;
     }
-    let report = work::change(context, &workspace, &installation, &plan, &kubectl, saved.as_ref()).await?;
+    let asked = resume::asked(context, args);
+    let report = work::change(context, site, &plan, &observed, began, asked).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
+}
+
+fn tell(context: &Context, plan: &Plan) {
+    context.ui.say("Plan", summary(plan));
+    for name in &plan.undeclared {
+        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
+    }
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
@@ -89,15 +146,14 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failures> {
 /// Waits for what an earlier run left at work and puts right what was asked for; whether the cluster must be looked at again.
 async fn recovered(
     context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
+    args: &Args,
+    site: &Site<'_>,
     plan: &Plan,
-    kubectl: &Kubectl,
-    how: Option<Recovery>,
+    observed: &Observation,
+    began: &Began,
 ) -> Result<bool, Failures> {
-    if plan.changes().next().is_none() {
-        return Ok(false);
-    }
-    let helm = workspace.helm(context, &installation.definition.environment).await?;
-    recover::recover(context, plan, &helm, kubectl, how).await
+    let helm = site.workspace.helm(context, &site.installation.definition.environment).await?;
+    let helm = began.helm(context, helm)?;
+    let wanted = Wanted { how: args.recover, resumed: args.resumes.as_deref(), run: began.undertaking.run() };
+    recover::recover(context, plan, observed, &helm, site.kubectl, wanted).await
 }

@@ -46,7 +46,7 @@ pub(super) fn conclude(
 ) -> Result<u8, Failures> {
     let changes = plan.changes().count();
     let done = report.done.len();
-    if report.failed.is_empty() && !report.interrupted && done == changes {
+    if report.failed.is_empty() && !report.interrupted && report.stop.is_none() && done == changes {
         context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
         return Ok(0);
     }
@@ -55,6 +55,7 @@ pub(super) fn conclude(
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
+    failures.extend(report.stop.as_ref().map(failure::stopped));
     if let Some(last) = failures.last_mut() {
         if !report.skipped.is_empty() {
             last.help.push(format!("not begun: {}", report.skipped.join(", ")));

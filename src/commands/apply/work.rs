@@ -1,36 +1,36 @@
 //! Doing what the plan says: everything is rendered, checked and pushed before the cluster is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use super::report::draw;
-use super::{guard, reviewed};
+use super::{Site, guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
+use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
-use crate::definition::Release;
-use crate::execute::{self, Hands, Report, Work};
+use crate::definition::{Definition, Release};
+use crate::execute::journal::{Asked, Entry};
+use crate::execute::{self, Hands, ReleaseError, Report, Work};
 use crate::files;
-use crate::plan::{self, Plan, Saved, Step};
+use crate::plan::{self, Action, Observation, Plan, Step};
 use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::surroundings::GUARD_SALT;
-use crate::tools::{self, Helm, Kubectl};
-use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
 /// Does what the plan says: images first, then the cluster.
 pub(super) async fn change(
     context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
+    site: &Site<'_>,
     plan: &Plan,
-    kubectl: &Kubectl,
-    reviewed: Option<&Saved>,
+    observed: &Observation,
+    began: &Began,
+    asked: Asked,
 ) -> Result<Report, Failures> {
+    let Site { workspace, installation, kubectl, .. } = *site;
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
     let releases: Vec<&Release> =
@@ -39,53 +39,57 @@ pub(super) async fn change(
     check_tools(context, workspace).await?;
     let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
     let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
-    if let Some(saved) = reviewed {
+    if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
     let salt = guard::salt()?;
     let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
 
-    let folder = run_folder(context)?;
-    let mut helm = workspace.helm(context, environment).await?;
-    helm.plugins = folder.path().join("plugins");
+    let mut helm = began.helm(context, workspace.helm(context, environment).await?)?;
     // On no disk: with it somebody could try short secrets on the hashes in the tasks.
     helm.variables.push((GUARD_SALT.into(), salt.to_string().into()));
-    tools::write_post_renderer(&helm.plugins, &context.surroundings.executable)?;
     let mut work = BTreeMap::new();
     for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(
-                workspace,
-                installation,
-                plan,
-                step,
-                release,
-                rendered,
-                expected.remove(&release.name),
-                &revealed,
-                folder.path(),
-            )
-            .await?,
+            prepare(site, plan, step, (release, rendered, expected.remove(&release.name)), &revealed, began).await?,
         );
     }
     let namespaces = installation.definition.namespaces();
-    Ok(execute(context, plan, &namespaces, &work, &helm, kubectl, environment.concurrency.releases).await)
+    began.undertaking.record(asked, entries(plan, observed)).await.map_err(|error| failure::not_recorded(&error))?;
+    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once: environment.concurrency.releases };
+    let report = execute::run(plan, &namespaces, &work, hands, &|event| draw(&context.ui, &event)).await;
+    began.undertaking.failed(&codes(&installation.definition, &report)).await;
+    Ok(report)
 }
 
-async fn execute(
-    context: &Context,
-    plan: &Plan,
-    namespaces: &BTreeMap<String, BTreeMap<String, String>>,
-    work: &BTreeMap<String, Work>,
-    helm: &Helm,
-    kubectl: &Kubectl,
-    at_once: usize,
-) -> Report {
-    let hands = Hands { helm, kubectl, at_once };
-    execute::run(plan, namespaces, work, hands, &|event| draw(&context.ui, &event)).await
+/// What the journal says before anything is begun.
+fn entries(plan: &Plan, observed: &Observation) -> Vec<Entry> {
+    let entry = |step: &Step| {
+        let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
+        Entry::waiting(&step.release, &step.namespace, verb(&step.action), before)
+    };
+    plan.changes().map(entry).collect()
+}
+
+/// An action in one word.
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Install => "install",
+        Action::Upgrade { .. } => "upgrade",
+        Action::Unchanged | Action::Blocked { .. } => "none",
+    }
+}
+
+/// The code of each failure, by release.
+fn codes(definition: &Definition, report: &Report) -> Vec<(String, String)> {
+    let code = |error: &ReleaseError| {
+        let failure = failure::release(definition, error).into_iter().next()?;
+        Some((error.release.clone(), failure.code.to_string()))
+    };
+    report.failed.iter().filter_map(code).collect()
 }
 
 /// All charts and tools of the bundle are what the lock says, before anything is changed.
@@ -134,43 +138,39 @@ async fn push_images(
     push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
-/// A private folder for this run's tasks. A killed run leaves its own behind for the helms still at work; old ones go.
-fn run_folder(context: &Context) -> Result<tempfile::TempDir, Failures> {
-    let runs = context.surroundings.cache.join("runs");
-    files::private_folder(&runs)?;
-    files::remove_older(&runs, Duration::from_secs(24 * 3600));
-    let prefix = format!("run-{}-", plan::run_stamp(SystemTime::now()));
-    let made = tempfile::Builder::new().prefix(&prefix).rand_bytes(4).tempdir_in(&runs);
-    Ok(made.map_err(files::FileError::at("make a folder in", &runs))?)
-}
-
-#[allow(clippy::too_many_arguments)]
 async fn prepare(
-    workspace: &Workspace,
-    installation: &Installation,
+    site: &Site<'_>,
     plan: &Plan,
     step: &Step,
-    release: &Release,
-    rendered: &Rendered,
-    expected: Option<Expected>,
+    (release, rendered, expected): (&Release, &Rendered, Option<Expected>),
     revealed: &Revealed,
-    folder: &Path,
+    began: &Began,
 ) -> Result<Work, Failures> {
+    let Site { workspace, installation, .. } = *site;
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
+    let folder = began.folder();
+    let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
-    let task = Task { rewriting, namespace, expected, findings: findings.clone() };
+    let task = Task {
+        rewriting: installation.rewritings[&release.name].clone(),
+        namespace: release.namespace.clone(),
+        expected,
+        findings: findings.clone(),
+        fence: Some(fence.clone()),
+    };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
-    let run = folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches("run-").to_owned();
+    let hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
-        labels: plan::labels(plan, step, &run),
+        labels: plan::labels(plan, step, began.undertaking.run()),
         wait: release.wait,
         timeout: release.timeout,
+        at_most: execute::at_most(release.timeout, hooks),
+        fence,
         task: task_path,
         findings,
         crds: rendered.crds(),

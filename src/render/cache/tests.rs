@@ -102,6 +102,7 @@ fn whatever_differs_is_another_render() {
         plugins: PathBuf::new(),
         variables: Vec::new(),
         interrupt: Interrupt::pair().1,
+        births: Default::default(),
     };
     let request = TemplateRequest {
         release: "a",

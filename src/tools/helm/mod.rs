@@ -7,6 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::surroundings::POST_RENDER;
+use crate::tools::births::Births;
 use crate::tools::kubectl::Cluster;
 use crate::tools::plugin;
 use crate::tools::process::{self, Call, CallError, Interrupt};
@@ -24,6 +25,8 @@ pub struct Helm {
     pub variables: Vec<(OsString, OsString)>,
     /// Hears when the user wants to stop.
     pub interrupt: Interrupt,
+    /// Is told which process changes which release.
+    pub births: Births,
 }
 
 /// What `helm template` is asked for.
@@ -112,7 +115,7 @@ impl Helm {
         args.extend(request.cluster.helm_args());
         let values = with_newline(request.values);
         let task = vec![(POST_RENDER.into(), request.post_render.as_os_str().to_owned())];
-        process::run(self.call(args, &values, task), &self.interrupt).await.map(|_| ())
+        self.change(request.release, request.namespace, self.call(args, &values, task)).await
     }
 
     /// Puts a release back to a revision, out of the middle of an operation too.
@@ -123,7 +126,7 @@ impl Helm {
         let mut args = ["rollback", release, &to.to_string(), "--namespace", namespace].map(String::from).to_vec();
         args.extend(["--server-side=true", "--wait=hookOnly"].map(String::from));
         args.extend(cluster.helm_args());
-        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+        self.change(release, namespace, self.call(args, b"", Vec::new())).await
     }
 
     /// Removes a release.
@@ -133,7 +136,13 @@ impl Helm {
     pub async fn uninstall(&self, release: &str, namespace: &str, cluster: &Cluster) -> Result<(), CallError> {
         let mut args = ["uninstall", release, "--namespace", namespace, "--wait=watcher"].map(String::from).to_vec();
         args.extend(cluster.helm_args());
-        process::run(self.call(args, b"", Vec::new()), &self.interrupt).await.map(|_| ())
+        self.change(release, namespace, self.call(args, b"", Vec::new())).await
+    }
+
+    /// Runs a command that changes a release; its process is told.
+    async fn change(&self, release: &str, namespace: &str, call: Call<'_>) -> Result<(), CallError> {
+        let call = Call { born: Some((&self.births, release, namespace)), ..call };
+        process::run(call, &self.interrupt).await.map(|_| ())
     }
 
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
@@ -152,7 +161,7 @@ impl Helm {
             variables.push((key.into(), value.into()));
         }
         variables.extend(extra);
-        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home }
+        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home, born: None }
     }
 }
 

@@ -1,12 +1,18 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod objects;
 mod records;
+mod state;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use objects::DryRun;
+
 use crate::tools::process::{self, Call, CallError, Interrupt};
+
+pub use state::{Write, server_is_gone};
 
 /// Who owns the fields this program applies itself.
 const FIELD_MANAGER: &str = "platctl";
@@ -54,6 +60,8 @@ pub struct Kubectl {
     pub variables: Vec<(OsString, OsString)>,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// How long a question is asked again while the API server is gone.
+    pub patience: Duration,
     /// Hears when the user wants to stop.
     pub interrupt: Interrupt,
 }
@@ -133,7 +141,7 @@ impl Kubectl {
     }
 
     async fn text(&self, args: &[&str]) -> Result<String, CallError> {
-        let out = self.run(args.iter().map(|arg| (*arg).to_owned()).collect(), None).await?;
+        let out = self.patiently(args.iter().map(|arg| (*arg).to_owned()).collect()).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -150,6 +158,6 @@ impl Kubectl {
         let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
-        Call { program: &self.program, args, variables, stdin, output_folder: &self.home }
+        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None }
     }
 }

@@ -1,5 +1,7 @@
 //! helm's records, as kubectl gets them.
 
+use std::collections::BTreeSet;
+
 use super::Kubectl;
 use crate::tools::process::{self, CallError};
 
@@ -14,6 +16,22 @@ impl Kubectl {
             self.text(&["get", "secrets", &within, "--selector=owner=helm", "--show-labels", "--no-headers"]).await?;
         // Of one namespace kubectl prints no column that names it.
         Ok(rows.lines().map(|row| format!("{namespace}  {row}\n")).collect())
+    }
+
+    /// helm's records in all namespaces; in these alone, where the user may not see more.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn release_records_of(&self, namespaces: &BTreeSet<String>) -> Result<String, CallError> {
+        let all = self.release_records().await;
+        if !all.as_ref().is_err_and(CallError::is_forbidden) {
+            return all;
+        }
+        let mut rows = String::new();
+        for namespace in namespaces {
+            rows.push_str(&self.release_records_in(namespace).await?);
+        }
+        Ok(rows)
     }
 
     /// The Secret in which helm keeps one revision of a release, as JSON. Secrets are in it.

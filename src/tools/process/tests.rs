@@ -5,7 +5,7 @@ use super::*;
 fn call<'a>(script: &str, stdin: Option<&'a [u8]>, folder: &'a Path) -> Call<'a> {
     let args = vec!["-c".to_owned(), script.to_owned()];
     let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
-    Call { program: Path::new("/bin/sh"), args, variables, stdin, output_folder: folder }
+    Call { program: Path::new("/bin/sh"), args, variables, stdin, output_folder: folder, born: None }
 }
 
 #[tokio::test]

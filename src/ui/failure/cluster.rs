@@ -3,6 +3,7 @@
 
 use super::definition::{closed_world, guarded};
 use super::guard::rendered_live;
+use super::interruption::{kept_out, left, moved, stopped};
 use super::{Code, Failure, Failures, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, ReleaseError};
@@ -188,6 +189,11 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let failure = match &error.cause {
         Cause::Images(violations) => return closed_world(violations),
         Cause::Otherwise(differences) => return vec![rendered_live(differences)],
+        Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
+        Cause::Fenced(why) => kept_out(&error.release, why),
+        Cause::Moved(to) => moved(&error.release, to),
+        Cause::Stopped(stop) => stopped(stop),
+        Cause::Observed(source) => call(title, Code::Cluster, source),
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
         Cause::Helm(source) => {
             let release = definition.releases.iter().find(|release| release.name == error.release);
@@ -214,6 +220,7 @@ pub fn blocked(step: &Step) -> Option<Failure> {
                 format!("if no helm works on it any more, on any host: the same command with --recover {how}");
             Failure::new(Code::Pending, Kind::Yours, format!("{release}: helm left it in `{status}`"))
                 .detail("an earlier run was killed in the middle, or is still at work elsewhere")
+                .help("if the last run left it there: the same command with --resume")
                 .help(way_out)
         }
         Blocked::Foreign { owner } => {

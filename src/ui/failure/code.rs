@@ -104,7 +104,7 @@ table! {
         "`kubectl get --raw /readyz` with the same kubeconfig says more. When it is well, run the same command again.";
     Pending = 403, Yours, "A release is in the middle of an operation",
         "helm's newest record says `pending-…`: a helm is at work on it, or one was killed there.",
-        "Make sure that no helm works on it, on any host; then the same command with `--recover rollback` or `--recover uninstall`.";
+        "Make sure that no helm works on it, on any host. If the last run of platctl left it there: `platctl apply --resume`. Else the same command with `--recover rollback`, `--recover uninstall`, or `--recover unlock`, which marks the operation as failed and lets the next upgrade go ahead.";
     Foreign = 404, Yours, "A release belongs to somebody else",
         "A release of that name, or an object that this one wants to make, is there and was made by hand, by another platform or by another release.",
         "Remove it, give this release another name or namespace, or let its owner go.";
@@ -141,6 +141,27 @@ table! {
     PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
         "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
         "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    LeaseHeld = 451, Transient, "Another run has the environment's lease",
+        "Two runs never change one environment at the same time: the Lease `platctl-PLATFORM-ENVIRONMENT` in the state namespace (`--state-namespace`) says who may. A run on this host is looked at directly; of one on another host it was seen that it renews the lease.",
+        "Wait until the run that the failure names has ended, and run the same command again. A run that is gone is followed by itself: on its own host at once, elsewhere when its lease has stood still for 30 s and no helm of it can be at work. Only when you know that it is dead and you cannot wait, delete the Lease.";
+    LeaseLost = 452, Transient, "The run has lost its lease",
+        "The lease could not be renewed for 30 s, because the API server did not answer or this host slept, or somebody removed or took it. Helms at work were waited for; nothing more was begun, and what had not written yet was kept from it.",
+        "When the API server answers and no other run is at work: `platctl apply --resume`.";
+    LeftPending = 453, Yours, "helm left a release in the middle of an operation",
+        "helm was killed, or could not reach the API server to write how it ended. Its record says `pending-…`, and no helm works on it any more: this run had started the only one.",
+        "`platctl apply --resume` marks the operation as failed, without touching an object, and goes on. Or choose: `--recover rollback`, `--recover uninstall`, `--recover unlock`.";
+    Moved = 454, Yours, "Somebody else changed a release since it was planned",
+        "Right before a release is changed, its newest revision is compared with the one that the plan was made for. Somebody else's helm has made another one in between. It was not overwritten.",
+        "Look at it (`helm history`, `platctl diff`), agree with whoever made it, and run the same command again.";
+    NotRecorded = 455, Yours, "The run can't be recorded",
+        "The journal in the cache (`runs/run-…/journal.json`) can't be written: no room, or no right. What can't be recorded is not begun: after a crash nobody would know of it. A run that was under way waits for what is at work and ends.",
+        "Make room, or move the cache with `PLATCTL_CACHE_DIR`. Then run the same command again.";
+    Fenced = 456, Transient, "helm was kept from writing",
+        "Before helm writes, its post-renderer looks once more whether the run still has the lease. Another run has it now, or nobody could tell within 15 s. helm has changed nothing.",
+        "When no other run is at work: `platctl apply --resume`.";
+    NothingToResume = 457, Yours, "The last run is not one that apply resumes",
+        "`--resume` goes on with the environment's last run when that was an apply that did not end well.",
+        "Run the verb that the failure names again, or `platctl apply`.";
     RecordsHidden = 461, Yours, "helm's records can't be listed",
         "helm keeps its records in Secrets. The user of the kubeconfig may list them neither in all namespaces nor in the one that the failure names.",
         "Give the user the rights that the failure names in every namespace of the definition; `kubectl auth can-i list secrets --namespace NAMESPACE` checks it. With rights in all namespaces platctl also sees what is no longer declared.";

@@ -1,0 +1,287 @@
+//! One run that is under way: its lease, its journal, and what keeps it from beginning anything more. It must not decide
+//! what is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::journal::{self, Entry, Journal, Outcome, Recorder, Shelf, State};
+use super::lease::{self, Claim, Fence, Lease, LeaseError, Lost, Notice};
+use super::{Cause, ReleaseError};
+use crate::files::FileError;
+use crate::plan::{Observation, Observed, label};
+use crate::tools::{Birth, Births, Kubectl};
+
+/// How old the last look at helm's records may be when a release is begun.
+const FRESH: Duration = Duration::from_secs(5);
+/// How long a request may take, and how long the API server is waited for when it is gone.
+const ASK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
+
+/// What keeps a run from beginning anything more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The lease is not the run's any more.
+    Lost(Lost),
+    /// The journal can't be written: where, and why.
+    NotRecorded(PathBuf, String),
+}
+
+/// A release that somebody else changed since it was planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Its revision when it was planned.
+    pub planned: Option<u64>,
+    /// Its revision now.
+    pub found: Option<u64>,
+    /// helm's status now.
+    pub status: String,
+    /// The run that made the revision there is now, if its labels say so.
+    pub run: Option<String>,
+}
+
+/// A run that is under way. It holds the environment's lease from its beginning to its end.
+pub struct Undertaking {
+    lease: Lease,
+    shared: Arc<Shared>,
+    births: Births,
+    midwife: JoinHandle<()>,
+    claimed: Claimed,
+    /// Kubectl as this run uses it beside its steps.
+    kubectl: Kubectl,
+    seen: tokio::sync::Mutex<Option<(Instant, Observation)>>,
+}
+
+/// What a run is called and for whom it works.
+struct Claimed {
+    run: String,
+    verb: String,
+    platform: String,
+    environment: String,
+    namespace: String,
+    folder: PathBuf,
+    namespaces: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct Shared {
+    recorder: OnceLock<Recorder>,
+    planned: OnceLock<BTreeMap<(String, String), Option<u64>>>,
+    not_recorded: Mutex<Option<(PathBuf, String)>>,
+}
+
+impl Undertaking {
+    /// Takes the lease, after what must be waited for. Nothing is recorded yet.
+    ///
+    /// # Errors
+    /// [`LeaseError`]; nothing has changed then.
+    pub async fn begin(
+        claim: &Claim<'_>,
+        notice: &(dyn Fn(Notice<'_>) + Send + Sync),
+    ) -> Result<Undertaking, LeaseError> {
+        let lease = lease::hold(claim, notice).await?;
+        let (births, told) = Births::pair();
+        let shared = Arc::new(Shared::default());
+        let claimed = Claimed {
+            run: claim.run.to_owned(),
+            verb: claim.verb.to_owned(),
+            platform: claim.platform.to_owned(),
+            environment: claim.environment.to_owned(),
+            namespace: claim.namespace.to_owned(),
+            folder: claim.folder.to_owned(),
+            namespaces: claim.namespaces.clone(),
+        };
+        let midwife = tokio::spawn(hear(shared.clone(), told));
+        let kubectl = claim.kubectl.steadfast(ASK.0, ASK.1);
+        Ok(Undertaking { lease, shared, births, midwife, claimed, kubectl, seen: tokio::sync::Mutex::default() })
+    }
+
+    /// Begins the journal with everything that will be changed. Nothing may be changed before it is there.
+    ///
+    /// # Errors
+    /// [`FileError`] when it can't be written.
+    pub async fn record(&self, asked: journal::Asked, releases: Vec<Entry>) -> Result<(), FileError> {
+        let Claimed { run, verb, platform, environment, namespace, folder, .. } = &self.claimed;
+        let began = journal::rfc3339(std::time::SystemTime::now());
+        let host = self.lease.holder().host.to_string();
+        let planned = releases.iter().map(|e| ((e.namespace.clone(), e.release.clone()), e.revision_before)).collect();
+        let mut journal = Journal::begun(run, verb, platform, environment, began, &host);
+        (journal.asked, journal.releases) = (asked, releases);
+        let shelf = Shelf::new(self.kubectl.clone(), namespace);
+        let recorder = Recorder::begin(folder.join(journal::FILE), journal, shelf).await?;
+        let _ = self.shared.planned.set(planned);
+        let _ = self.shared.recorder.set(recorder);
+        Ok(())
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> &str {
+        &self.claimed.run
+    }
+
+    /// What the post-renderer of a release asks before helm writes.
+    pub fn fence(&self, release: &str) -> Fence {
+        self.lease.fence(release)
+    }
+
+    /// What a helm of this run tells its processes.
+    pub fn births(&self) -> Births {
+        self.births.clone()
+    }
+
+    /// kubectl for questions in the middle of the run: it waits for an API server that is gone.
+    pub fn kubectl(&self) -> &Kubectl {
+        &self.kubectl
+    }
+
+    /// Why nothing more may be begun; none while it may.
+    pub fn stop(&self) -> Option<Stop> {
+        if let Some(lost) = self.lease.lost() {
+            return Some(Stop::Lost(lost));
+        }
+        let not_recorded = self.shared.not_recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        not_recorded.clone().map(|(path, why)| Stop::NotRecorded(path, why))
+    }
+
+    /// Records that a step begins, once nobody else has changed its release since it was planned.
+    ///
+    /// # Errors
+    /// [`Cause`] when it must not begin.
+    pub(super) async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), Cause> {
+        if let Some(stop) = self.stop() {
+            return Err(Cause::Stopped(stop));
+        }
+        if let Some(moved) = self.moved(release, namespace).await? {
+            return Err(Cause::Moved(moved));
+        }
+        let change = |entry: &mut Entry| {
+            entry.state = State::Running;
+            entry.at_most_seconds = at_most.as_secs();
+        };
+        if !self.shared.note(release, namespace, change).await
+            && let Some(stop) = self.stop()
+        {
+            return Err(Cause::Stopped(stop));
+        }
+        Ok(())
+    }
+
+    /// Records how a step ended.
+    pub(super) async fn ended(&self, release: &str, namespace: &str, result: &Result<(), ReleaseError>) {
+        let state = match result {
+            Ok(()) => State::Done,
+            Err(ReleaseError { cause: Cause::Stopped(_), .. }) => State::Waiting,
+            Err(_) => State::Failed,
+        };
+        let change = |entry: &mut Entry| {
+            entry.state = state;
+            (entry.pid, entry.pid_started) = (None, None);
+        };
+        self.shared.note(release, namespace, change).await;
+    }
+
+    /// Records the codes of failures.
+    pub async fn failed(&self, codes: &[(String, String)]) {
+        for (release, code) in codes {
+            let namespaces = self.shared.planned.get().into_iter().flat_map(BTreeMap::keys);
+            for (namespace, _) in namespaces.filter(|(_, name)| name == release) {
+                self.shared.note(release, namespace, |entry| entry.error = Some(code.clone())).await;
+            }
+        }
+    }
+
+    /// Ends the run: its journal is closed and its lease let go. Whether the cluster has all of the journal; if not, the
+    /// run's folder must stay.
+    pub async fn end(self, outcome: Outcome) -> bool {
+        self.midwife.abort();
+        let Claimed { platform, environment, namespace, .. } = &self.claimed;
+        let Some(recorder) = self.shared.recorder.get() else {
+            self.lease.release().await;
+            return true;
+        };
+        let kubectl = Kubectl { patience: Duration::ZERO, ..self.kubectl.clone() };
+        let clear = journal::clear_away(&kubectl, namespace, platform, environment);
+        let (kept, (), _) = tokio::join!(recorder.end(outcome), self.lease.release(), clear);
+        kept
+    }
+
+    /// The labels of helm's records, once the API server answers.
+    pub(super) async fn records(&self) -> Result<String, Cause> {
+        self.kubectl.release_records_of(&self.claimed.namespaces).await.map_err(Cause::Observed)
+    }
+
+    /// What somebody else did with a step's release since it was planned. helm itself notices only who is at work at the
+    /// same time; whoever has finished in between would be overwritten.
+    async fn moved(&self, release: &str, namespace: &str) -> Result<Option<Moved>, Cause> {
+        let key = (namespace.to_owned(), release.to_owned());
+        let Some(planned) = self.shared.planned.get().and_then(|planned| planned.get(&key)) else { return Ok(None) };
+        let mut seen = self.seen.lock().await;
+        if seen.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
+            let at = Instant::now();
+            *seen = Some((at, Observation::parse(&self.records().await?)));
+        }
+        Ok(seen.as_ref().and_then(|(_, observed)| moved(*planned, observed.get(namespace, release))))
+    }
+}
+
+fn moved(planned: Option<u64>, found: Option<&Observed>) -> Option<Moved> {
+    let revision = found.map(|found| found.revision);
+    (revision != planned).then(|| Moved {
+        planned,
+        found: revision,
+        status: found.map_or("not installed".to_owned(), |found| found.status.clone()),
+        run: found.and_then(|found| found.label(label::RUN)).map(str::to_owned),
+    })
+}
+
+impl Shared {
+    /// Notes something in the journal; whether it lies there.
+    async fn note(&self, release: &str, namespace: &str, change: impl FnOnce(&mut Entry)) -> bool {
+        let Some(recorder) = self.recorder.get() else { return true };
+        match recorder.note(release, namespace, change).await {
+            Ok(()) => true,
+            Err(error) => {
+                let mut not_recorded = self.not_recorded.lock().unwrap_or_else(PoisonError::into_inner);
+                *not_recorded = Some((error.path, error.source.to_string()));
+                false
+            }
+        }
+    }
+}
+
+/// Notes the processes of helms as they are told.
+async fn hear(shared: Arc<Shared>, mut told: mpsc::UnboundedReceiver<Birth>) {
+    while let Some(Birth { release, namespace, process }) = told.recv().await {
+        let change = |entry: &mut Entry| {
+            // It may have ended meanwhile.
+            if entry.state == State::Running {
+                (entry.pid, entry.pid_started) = (Some(process.pid), Some(process.started));
+            }
+        };
+        shared.note(&release, &namespace, change).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_moved_since_it_was_planned_is_told() {
+        let observed = |revision: u64| {
+            Observation::parse(&format!(
+                "n s t 1 5m name=a,owner=helm,status=deployed,version={revision},platctl.dev/run=other\n"
+            ))
+        };
+        let moved = |planned, observed: &Observation| moved(planned, observed.get("n", "a"));
+        assert_eq!(moved(Some(3), &observed(3)), None);
+        assert_eq!(moved(None, &Observation::default()), None);
+        let expected = Moved { planned: Some(3), found: Some(4), status: "deployed".into(), run: Some("other".into()) };
+        assert_eq!(moved(Some(3), &observed(4)), Some(expected));
+        let gone = moved(Some(3), &Observation::default()).unwrap();
+        assert_eq!((gone.found, gone.status.as_str()), (None, "not installed"));
+    }
+}
