@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Context;
 use super::workspace::Workspace;
 use crate::capabilities::{self, Capabilities};
-use crate::definition::{Definition, Release};
+use crate::definition::{Definition, Hook, Hooks, Release};
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::object::Stream;
@@ -84,6 +84,7 @@ impl Installation {
             capabilities: self.capabilities.digest(),
             wait: release.wait,
             sealed,
+            hooks: hooks(workspace, release),
             secrets,
         });
         Ok(Desired { release, version: locked.version.clone(), inputs })
@@ -120,6 +121,32 @@ impl Installation {
         refused(check(&renderer, releases, &rewritings).await?)
     }
 
+    /// The releases that a plan changes, rendered as it changes them, and the plan with what that tells of it: what was
+    /// never deployed may be installed again instead of upgraded.
+    ///
+    /// # Errors
+    /// As [`Installation::render`].
+    pub async fn foreseen(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        plan: &Plan,
+    ) -> Result<(Plan, Vec<Rendered>), Failures> {
+        let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
+        let releases: Vec<&Release> = self.definition.releases.iter().filter(changing).collect();
+        let first = &plan.upgrades() - &plan.never_deployed();
+        let rendered = self.render_as(context, workspace, &releases, &first).await?;
+        let streams = releases.iter().zip(&rendered).map(|(release, render)| (release.name.as_str(), &render.stream));
+        let plan = plan::foresee(plan.clone(), &streams.collect());
+        let upgrades = plan.upgrades();
+        // Hardly ever: what was never deployed, and is upgraded all the same.
+        let rendered = match upgrades == first {
+            true => rendered,
+            false => self.render_as(context, workspace, &releases, &upgrades).await?,
+        };
+        Ok((plan, rendered))
+    }
+
     /// What a rendered release will be at the site, hashed.
     ///
     /// # Errors
@@ -131,6 +158,14 @@ impl Installation {
             Stream::parse(text).map_err(|source| RenderError::Object { release: release.name.clone(), source });
         Ok(Expected::of(&stream?, &release.namespace, salt))
     }
+}
+
+/// The programs around a release, with their content.
+fn hooks<'r>(workspace: &Workspace, release: &'r Release) -> Vec<(&'static str, &'r str, Digest)> {
+    let Hooks { before, after } = &release.hooks;
+    let digest = |hook: &Hook| Digest::of(workspace.tree.get(&hook.path).unwrap_or_default());
+    let of = |when, hooks: &'r [Hook]| hooks.iter().map(move |hook| (when, hook.path.as_str(), digest(hook)));
+    of("before", before).chain(of("after", after)).collect()
 }
 
 /// What a release renders, with what of it may not run.

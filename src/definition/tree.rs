@@ -7,6 +7,7 @@ use std::path::Path;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use super::hooks::SCRIPTS;
 use crate::files::{self, FileError};
 
 /// The largest file of a definition; Helm's own limit for a file of a chart.
@@ -213,6 +214,14 @@ impl Tree {
         names
     }
 
+    /// The names of the releases of a tier, sorted. Its folder `scripts` is none.
+    pub fn releases(&self, tier: &str) -> Vec<String> {
+        let folder = format!("templates/{tier}");
+        let mut names = self.folders(&folder);
+        names.retain(|name| name != SCRIPTS || self.get(&format!("{folder}/{name}/release.yaml")).is_some());
+        names
+    }
+
     /// Adds or replaces a file.
     pub fn insert(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.0.insert(path.into(), bytes.into());
@@ -237,10 +246,19 @@ fn wanted(path: &str) -> bool {
         }
         ["environments", _, "releases", file] => file.ends_with(".yaml"),
         ["templates", _, _, "release.yaml" | "values.yaml"] => true,
+        ["templates", _, SCRIPTS, _] | ["templates", _, _, SCRIPTS, _, ..] => true,
         ["templates", _, _, "patches", file] => file.ends_with(".yaml"),
         ["templates", _, _, "chart" | "files", _, ..] | ["environments", _, "files", _, ..] => true,
         _ => false,
     }
+}
+
+/// Whether a file of a definition is a program.
+pub fn is_script(path: &str) -> bool {
+    matches!(
+        path.split('/').collect::<Vec<_>>().as_slice(),
+        ["templates", _, SCRIPTS, _] | ["templates", _, _, SCRIPTS, _, ..]
+    )
 }
 
 /// A relative path that stays where it is, and that a terminal can show.

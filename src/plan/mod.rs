@@ -1,6 +1,7 @@
 //! What is to be done, as final data: built by a pure function from the desired state and one observation of the
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
+mod foresee;
 mod images;
 mod inputs;
 mod observe;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::{Definition, Release, RenderGuard};
 
+pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
 pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
 pub use observe::{Observation, Observed};
@@ -117,6 +119,10 @@ pub enum Because {
     Inputs,
     /// Its last run did not end well.
     Failed,
+    /// The same, and none before it did.
+    NeverDeployed,
+    /// The same, and it has hooks for the installation alone: it is installed again.
+    InstallHooks,
 }
 
 /// Why nothing may be done with a release.
@@ -195,8 +201,17 @@ impl Plan {
 
     /// The releases that helm upgrades: their charts are told so.
     pub fn upgrades(&self) -> BTreeSet<String> {
-        let upgrades = self.steps().filter(|step| matches!(step.action, Action::Upgrade { .. }));
-        upgrades.map(|step| step.release.clone()).collect()
+        self.upgraded(|because| because != Because::InstallHooks)
+    }
+
+    /// Those that are there and were never deployed.
+    pub fn never_deployed(&self) -> BTreeSet<String> {
+        self.upgraded(|because| because == Because::NeverDeployed)
+    }
+
+    fn upgraded(&self, meant: fn(Because) -> bool) -> BTreeSet<String> {
+        let upgraded = |step: &&Step| matches!(step.action, Action::Upgrade { because, .. } if meant(because));
+        self.steps().filter(upgraded).map(|step| step.release.clone()).collect()
     }
 
     /// How many steps install, upgrade and leave as it is.
@@ -228,6 +243,7 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
     match (observed.status.as_str(), observed.label(label::INPUTS) == Some(&wanted.inputs)) {
         ("deployed", true) => Action::Unchanged,
         ("deployed", false) => Action::Upgrade { from, because: Because::Inputs },
+        _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },
         _ => Action::Upgrade { from, because: Because::Failed },
     }
 }
@@ -260,6 +276,20 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     ]
     .into();
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
+/// next run does it again unless the label that is also returned is set when everything is done.
+pub fn labels_until_done(
+    mut labels: Vec<(String, String)>,
+    follows: bool,
+) -> (Vec<(String, String)>, Option<(String, String)>) {
+    let Some(inputs) = labels.iter_mut().find(|(key, _)| follows && key == label::INPUTS) else {
+        return (labels, None);
+    };
+    let done = inputs.clone();
+    inputs.1.push_str(".unfinished");
+    (labels, Some(done))
 }
 
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
@@ -307,7 +337,8 @@ mod tests {
             record("a", 1, "superseded", &same),
             record("a", 2, "deployed", &same),
             record("b", 1, "deployed", &format!("{ours},platctl.dev/inputs=old")),
-            record("c", 1, "failed", &same),
+            record("c", 1, "superseded", &same),
+            record("c", 2, "failed", &same),
             record("d", 1, "deployed", &same),
             record("d", 2, "pending-upgrade", &same),
             record("e", 1, "deployed", ""),

@@ -11,6 +11,8 @@ mod kubectl;
 mod orphan;
 mod plugin;
 mod process;
+mod refusal;
+mod script;
 mod sops;
 
 pub use births::{Birth, Births};
@@ -23,4 +25,6 @@ pub use kubectl::{Cluster, DryRun, Kubectl, Write, server_is_gone};
 pub use orphan::{at_work, with_label};
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
+pub use refusal::{Transient, denied, immutable, transient};
+pub use script::{Script, ScriptError};
 pub use sops::{Sops, exit as sops_exit};

@@ -1,6 +1,7 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
 pub mod guard;
+mod hooks;
 mod report;
 mod resume;
 mod reviewed;
@@ -32,6 +33,9 @@ pub struct Args {
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Begin nothing more after the first failure
+    #[arg(long)]
+    fail_fast: bool,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,
@@ -127,7 +131,8 @@ async fn apply(
         installation::check_needs(installation, &plan, &observed)?;
     }
     let asked = resume::asked(context, args);
-    let report = work::change(context, site, &plan, &observed, began, asked).await?;
+    let how = work::How { began, asked, fail_fast: args.fail_fast };
+    let report = work::change(context, site, &plan, &observed, how).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 

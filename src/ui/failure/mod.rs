@@ -11,6 +11,7 @@ mod network;
 mod planned;
 pub mod runbook;
 mod secrets;
+mod step;
 mod supply;
 
 use std::error::Error;
@@ -20,7 +21,7 @@ use super::Style;
 use crate::render::Culprit;
 use crate::yaml::{Excerpt, Problem};
 
-pub use cluster::{blocked, cluster, release};
+pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use guard::{refused, rendered_since};
@@ -28,6 +29,7 @@ pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::records_hidden;
 pub use planned::planned;
 pub use secrets::secrets_by_hand;
+pub use step::{release, same};
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
