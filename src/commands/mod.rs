@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod bundle;
+pub mod diff;
 pub mod doctor;
 mod flags;
 pub mod image_list;
@@ -12,6 +13,7 @@ pub mod installation;
 pub mod kitchen;
 pub mod lint;
 pub mod lock;
+mod network;
 pub mod plan;
 pub mod post_render;
 pub mod push;

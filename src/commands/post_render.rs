@@ -40,9 +40,6 @@ pub async fn run(context: &Context) -> Result<u8, Failures> {
         return Err(Failure::new(Code::Usage, Kind::Yours, "helm calls this during `platctl apply`").into());
     };
     let task: Task = serde_json::from_slice(&files::read(path)?).map_err(|e| broken(e.to_string()))?;
-    if let Some(fence) = &task.fence {
-        fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
-    }
     let mut text = String::new();
     let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
     read.map_err(|e| broken(e.to_string()))?;
@@ -54,6 +51,10 @@ pub async fn run(context: &Context) -> Result<u8, Failures> {
     let differences = differences(context, &task, &rewritten)?;
     if !differences.is_empty() {
         return Err(refused(&task, &Refusal::Otherwise(differences))?);
+    }
+    // Last: what it says is true for as short as it can be.
+    if let Some(fence) = &task.fence {
+        fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
     }
     context.ui.deliver(&rewritten)?;
     Ok(0)

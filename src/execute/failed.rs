@@ -124,7 +124,8 @@ fn plain(text: &str, release: &str) -> String {
     let made_up = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let numbered = bare.contains(|c: char| c.is_ascii_digit()) && bare.contains(['-', '.', ':']);
-        numbered || bare.contains(release) || bare.contains('/')
+        let of_release = |part: &str| part == release || part.starts_with(&format!("{release}-"));
+        numbered || bare.contains('/') || bare.split(['"', ':', '.']).any(of_release)
     };
     text.split_whitespace().map(|word| if made_up(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }

@@ -71,8 +71,8 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let installation = Installation::new(&workspace, definition)?;
     let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let (workspace, installation, saved) = (&workspace, &installation, saved.as_ref());
-    let site = Site { workspace, installation, kubectl: &kubectl, desired: &desired, saved };
+    let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
+    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref() };
     let (plan, observed) = site.look(context).await?;
     if args.dry_run || plan.changes().next().is_none() {
         tell(context, &plan);
@@ -81,7 +81,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         }
         return Ok(0);
     }
-    let began = undertake::begin(context, &kubectl, &installation.definition, "apply").await?;
+    let began = undertake::begin(context, kubectl, &installation.definition, "apply").await?;
     let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
     began.end(undertake::outcome(&result)).await;
     result
@@ -93,16 +93,18 @@ struct Site<'a> {
     installation: &'a Installation,
     kubectl: &'a Kubectl,
     desired: &'a [Desired<'a>],
+    /// The plan that was reviewed.
     saved: Option<&'a Saved>,
 }
 
 impl Site<'_> {
     /// What is to be done by what the cluster has now; refused when a saved plan says otherwise.
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
-        let observed = records::observe(context, self.kubectl, &self.installation.definition).await?;
-        let plan = Plan::build(&self.installation.definition, self.desired, &observed);
-        if let Some(saved) = self.saved {
-            reviewed::check(saved, self.workspace, self.installation, &plan, &observed, self.kubectl).await?;
+        let Site { workspace, installation, kubectl, desired, saved } = self;
+        let observed = records::observe(context, kubectl, &installation.definition).await?;
+        let plan = Plan::build(&installation.definition, desired, &observed);
+        if let Some(saved) = saved {
+            reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
         }
         Ok((plan, observed))
     }

@@ -203,11 +203,11 @@ mod tests {
 
     fn found(old: &str, new: &str) -> Vec<(String, String)> {
         let stream = |text: &str| Stream::parse(text).unwrap();
-        fixed(&stream(old), &stream(new), "n").into_iter().map(|fixed| (fixed.title, fixed.field)).collect()
+        fixed(&stream(old), &stream(new), "ns").into_iter().map(|fixed| (fixed.title, fixed.field)).collect()
     }
 
     fn object(version: &str, kind: &str, rest: &str) -> String {
-        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: n}}\n{rest}\n")
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: ns}}\n{rest}\n")
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             ("rbac.authorization.k8s.io/v1", "RoleBinding", "roleRef: {name: a}", "roleRef: {name: b}", "roleRef"),
             ("scheduling.k8s.io/v1", "PriorityClass", "value: 1", "value: 2", "value"),
         ] {
-            let expected = vec![(format!("{kind} n/x"), field.to_owned())];
+            let expected = vec![(format!("{kind} ns/x"), field.to_owned())];
             assert_eq!(found(&object(version, kind, old), &object(version, kind, new)), expected);
         }
     }

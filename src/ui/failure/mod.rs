@@ -4,6 +4,7 @@
 mod cluster;
 mod code;
 mod definition;
+mod diff;
 mod guard;
 mod interruption;
 mod lifecycle;
@@ -24,6 +25,7 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use diff::{git, unreadable_record};
 pub use guard::{refused, rendered_since};
 pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::records_hidden;
