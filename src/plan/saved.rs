@@ -220,7 +220,8 @@ impl Saved {
         if moved.is_empty() {
             moved = from;
         }
-        if moved.is_empty() && as_observed(&self.plan) != as_observed(now) {
+        let steps = as_observed(&self.plan) != as_observed(now);
+        if moved.is_empty() && (steps || self.plan.removals != now.removals) {
             moved.push(Moved::Steps);
         }
         moved
