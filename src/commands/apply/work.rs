@@ -121,6 +121,7 @@ fn verb(action: &Action) -> &'static str {
     match action {
         Action::Install => "install",
         Action::Upgrade { .. } => "upgrade",
+        Action::Adopt { .. } => "adopt",
         Action::Unchanged | Action::Blocked { .. } => "none",
     }
 }
@@ -224,6 +225,8 @@ async fn prepare(
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
+        take_ownership: plan.taken.get(&release.name).is_some_and(|taken| taken.adopted),
+        force_conflicts: plan.taken.get(&release.name).is_some_and(|taken| !taken.fields.is_empty()),
         labels,
         finish,
         finish_with_tier,
