@@ -1,10 +1,12 @@
 //! The one loop that changes a cluster: tiers in order, needs inside a tier, bounded concurrency. It does what the
 //! plan says and decides nothing; it tells what happens as events.
 
-mod diagnose;
+mod failed;
 pub mod journal;
 pub mod lease;
+mod readiness;
 mod release;
+mod retry;
 mod settle;
 mod undertaking;
 
@@ -19,9 +21,14 @@ use zeroize::Zeroizing;
 use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
-pub use release::{Cause, ReleaseError};
+pub use failed::{Cause, ReleaseError};
+pub use readiness::{Reason, Unready, workloads};
+use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
 pub use undertaking::{Moved, Stop, Undertaking};
+
+/// How many releases that fail in the same way end a run: what is wrong then is not theirs.
+const SAME_FAILURES: usize = 3;
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.
 #[derive(Clone)]
@@ -46,6 +53,8 @@ pub struct Work {
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
     pub findings: PathBuf,
+    /// What it runs, hooks left out: asked about when helm gives up without naming anything.
+    pub runs: Vec<Unready>,
     /// Resource definitions of its `crds/` folders: names and text.
     pub crds: Option<(Vec<String>, String)>,
 }
@@ -61,6 +70,8 @@ pub struct Hands<'a> {
     pub run: &'a Undertaking,
     /// Releases at once.
     pub at_once: usize,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
 }
 
 /// Something that happened.
@@ -74,6 +85,8 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// Something is tried again, for the reason that is given.
+    Again(&'a str, String),
     /// A release is left out because one that it needs failed.
     Skipped(&'a Step, &'a str),
 }
@@ -89,14 +102,34 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
-    /// The run had to stop.
-    pub stop: Option<Stop>,
+    /// Why nothing more was begun.
+    pub stopped: Option<Stopped>,
 }
 
-impl Hands<'_> {
+/// Why a run begins nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// Something failed, and that is what was asked for.
+    FailFast,
+    /// These releases failed in the same way.
+    Same(Vec<String>),
+    /// The run lost its lease, or can't be recorded any more.
+    Run(Stop),
+}
+
+impl Report {
     /// Whether anything more may be begun.
-    fn may_begin(&self) -> bool {
-        !self.helm.interrupt.said() && self.run.stop().is_none()
+    fn goes_on(&self, hands: Hands<'_>) -> bool {
+        self.stopped.is_none() && !hands.helm.interrupt.said() && hands.run.stop().is_none()
+    }
+
+    fn fail(&mut self, error: ReleaseError, hands: Hands<'_>) {
+        self.failed.push(error);
+        if hands.fail_fast {
+            self.stopped = Some(Stopped::FailFast);
+        } else if self.stopped.is_none() && !hands.helm.interrupt.said() {
+            self.stopped = failed::same(&self.failed, SAME_FAILURES).map(Stopped::Same);
+        }
     }
 }
 
@@ -111,8 +144,10 @@ pub async fn run(
     let mut report = Report::default();
     // All at once: each call of kubectl has the API server describe all its types.
     let wanted: BTreeSet<&str> = plan.changes().map(|step| step.namespace.as_str()).collect();
-    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
-        report.failed.push(cause.of("the namespaces"));
+    let mut patience = Patience::of(Duration::MAX, &hands.helm.interrupt);
+    let say = |why| events(Event::Again("the namespaces", why));
+    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces, &mut patience, &say).await {
+        report.failed.push(ReleaseError { tries: patience.tries, ..cause.of("the namespaces", "") });
         report.skipped.extend(plan.changes().map(|step| step.release.clone()));
         report.interrupted = hands.helm.interrupt.said();
         return report;
@@ -123,7 +158,7 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || !hands.may_begin() {
+        if stopped || !report.goes_on(hands) {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
@@ -132,16 +167,16 @@ pub async fn run(
         stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
     }
     report.interrupted = hands.helm.interrupt.said();
-    report.stop = hands.run.stop();
+    report.stopped = hands.run.stop().map(Stopped::Run).or(report.stopped);
     report
 }
 
 /// One step, in the journal from its beginning to its end.
-async fn undertaken(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
+async fn undertaken(step: &Step, work: &Work, hands: Hands<'_>, say: release::Say<'_>) -> Result<(), ReleaseError> {
     let Step { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.at_most).await {
-        Ok(()) => release::apply(step, work, hands).await,
-        Err(cause) => Err(cause.of(release)),
+        Ok(()) => release::apply(step, work, hands, say).await,
+        Err(cause) => Err(cause.of(release, namespace)),
     };
     hands.run.ended(release, namespace, &result).await;
     result
@@ -158,13 +193,14 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && hands.may_begin() {
+        while running.len() < hands.at_once && report.goes_on(hands) {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let result = undertaken(step, &work[&step.release], hands).await;
+                let say = |why| events(Event::Again(&step.release, why));
+                let result = undertaken(step, &work[&step.release], hands, &say).await;
                 (step, result, begun.elapsed())
             });
         }
@@ -177,7 +213,7 @@ async fn run_tier<'p>(
             Err(ReleaseError { cause: Cause::Stopped(_), release, .. }) => report.skipped.push(release),
             Err(error) => {
                 events(Event::Failed(step, elapsed));
-                report.failed.push(error);
+                report.fail(error, hands);
             }
         }
     }

@@ -11,6 +11,7 @@ mod kubectl;
 mod orphan;
 mod plugin;
 mod process;
+mod refusal;
 mod sops;
 
 pub use births::{Birth, Births};
@@ -23,4 +24,5 @@ pub use kubectl::{Cluster, Kubectl, Write, server_is_gone};
 pub use orphan::{at_work, with_label};
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
+pub use refusal::{Transient, denied, immutable, transient};
 pub use sops::{Sops, exit as sops_exit};

@@ -26,6 +26,9 @@ pub struct Args {
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
+    /// Begin nothing more after the first failure
+    #[arg(long)]
+    fail_fast: bool,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,
@@ -109,8 +112,8 @@ async fn apply(
     if !args.skip_needs {
         installation::check_needs(installation, &plan, &observed)?;
     }
-    let asked = resume::asked(context, args);
-    let report = work::change(context, workspace, installation, &plan, &observed, kubectl, began, asked).await?;
+    let how = work::How { asked: resume::asked(context, args), fail_fast: args.fail_fast };
+    let report = work::change(context, workspace, installation, &plan, &observed, kubectl, began, how).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 

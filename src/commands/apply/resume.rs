@@ -23,8 +23,10 @@ struct Again {
 /// earlier run, are left out.
 pub(super) fn asked(context: &Context, args: &Args) -> Asked {
     let mut flags = Vec::new();
-    if args.skip_needs {
-        flags.push("--skip-needs".to_owned());
+    for (given, flag) in [(args.skip_needs, "--skip-needs"), (args.fail_fast, "--fail-fast")] {
+        if given {
+            flags.push(flag.to_owned());
+        }
     }
     Asked { selector: context.global.selector.clone(), flags }
 }

@@ -20,6 +20,14 @@ use crate::supply::locked_chart;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
+/// How a run goes about it.
+pub(super) struct How {
+    /// What was asked for.
+    pub asked: Asked,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
+}
+
 /// Does what the plan says: images first, then the cluster.
 #[allow(clippy::too_many_arguments)]
 pub(super) async fn change(
@@ -30,7 +38,7 @@ pub(super) async fn change(
     observed: &Observation,
     kubectl: &Kubectl,
     began: &Began,
-    asked: Asked,
+    how: How,
 ) -> Result<Report, Failures> {
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -51,8 +59,18 @@ pub(super) async fn change(
         );
     }
     let namespaces = installation.definition.namespaces();
-    began.undertaking.record(asked, entries(plan, observed)).await.map_err(|error| failure::not_recorded(&error))?;
-    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once: environment.concurrency.releases };
+    began
+        .undertaking
+        .record(how.asked, entries(plan, observed))
+        .await
+        .map_err(|error| failure::not_recorded(&error))?;
+    let hands = Hands {
+        helm: &helm,
+        kubectl,
+        run: &began.undertaking,
+        at_once: environment.concurrency.releases,
+        fail_fast: how.fail_fast,
+    };
     let report = execute::run(plan, &namespaces, &work, hands, &|event| draw(&context.ui, &event)).await;
     began.undertaking.failed(&codes(&installation.definition, &report)).await;
     Ok(report)
@@ -166,6 +184,7 @@ async fn prepare(
         fence,
         task: task_path,
         findings,
+        runs: execute::workloads(&rendered.stream, &release.namespace),
         crds: rendered.crds(),
     })
 }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod network;
 pub mod runbook;
 mod secrets;
+mod step;
 mod supply;
 
 use std::error::Error;
@@ -18,12 +19,13 @@ use super::Style;
 use crate::render::Culprit;
 use crate::yaml::{Excerpt, Problem};
 
-pub use cluster::{blocked, cluster, release};
+pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::records_hidden;
 pub use secrets::secrets_by_hand;
+pub use step::{release, same};
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
