@@ -41,6 +41,9 @@ pub enum Cause {
     /// helm gave up waiting, or a hook of the chart failed.
     #[error("it did not become ready")]
     NotReady(#[source] CallError, Reason),
+    /// helm was killed, and left the release in the middle of nothing.
+    #[error("helm was killed")]
+    Killed(#[source] CallError),
     /// helm did not end by itself, or could not write how it ended, and left the release in the middle of an operation.
     #[error("helm left it in `{status}`")]
     Left {
@@ -80,7 +83,7 @@ impl Cause {
                 error.stderr().lines().filter(said).collect::<Vec<_>>().join("\n")
             }
             Cause::Left { error, .. } => format!("{:?} {}", error.code(), error.stderr()),
-            Cause::Observed(error) => error.stderr().to_owned(),
+            Cause::Observed(error) | Cause::Killed(error) => error.stderr().to_owned(),
             Cause::Fenced(why) => why.clone(),
             // Each by somebody else's hand.
             Cause::Moved(_) | Cause::Stopped(_) => return format!("{self}: {release}"),

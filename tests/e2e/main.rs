@@ -9,9 +9,12 @@ mod support;
 
 mod capabilities;
 mod closed_world;
+mod conflict;
 mod failing;
 mod interrupted;
+mod killed;
 mod oci;
+mod outage;
 mod planted;
 mod platform;
 mod pushing;

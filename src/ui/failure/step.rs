@@ -2,7 +2,7 @@
 
 use super::cluster::call;
 use super::definition::{closed_world, guarded};
-use super::interruption::{kept_out, left, moved, stopped};
+use super::interruption::{kept_out, killed, left, moved, stopped};
 use super::runbook::place;
 use super::{Code, Failure, Kind};
 use crate::definition::Definition;
@@ -21,6 +21,7 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
         Cause::Helm(source) => helm(definition, error, source),
         Cause::NotReady(source, reason) => not_ready(&error.release, source, reason),
         Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
+        Cause::Killed(source) => killed(&error.release, source),
         Cause::Fenced(why) => kept_out(&error.release, why),
         Cause::Moved(to) => moved(&error.release, to),
         Cause::Stopped(stop) => stopped(stop),
