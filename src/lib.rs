@@ -28,6 +28,7 @@
 //!   tools/sha256-…/helm                           tools ready to run
 //!   helm/  kubectl/                               homes of helm and kubectl
 //!   scans/sha256-….json                           what charts mention
+//!   renders/…                                     what charts rendered
 //!   runs/run-…/                                   a run's plugin and tasks
 //! ```
 

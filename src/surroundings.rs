@@ -31,6 +31,8 @@ pub struct Surroundings {
     pub sign_password: Option<Password>,
     /// Where a post-renderer finds its task: `PLATCTL_POST_RENDER`.
     pub post_render: Option<PathBuf>,
+    /// What the post-renderer compares with is hashed with this: `PLATCTL_GUARD_SALT`. It is on no disk.
+    pub guard_salt: Option<String>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// This program's own executable.
@@ -54,6 +56,8 @@ const TRUST_OF_THE_MACHINE: &str = "/etc/platctl/trust.d";
 
 /// The variable that names a post-renderer's task.
 pub const POST_RENDER: &str = "PLATCTL_POST_RENDER";
+/// The variable that holds the salt of a post-renderer's comparison.
+pub const GUARD_SALT: &str = "PLATCTL_GUARD_SALT";
 
 impl Surroundings {
     /// Takes the process's surroundings.
@@ -93,6 +97,7 @@ impl Surroundings {
             bundle: path("PLATCTL_BUNDLE"),
             ca_file: path("PLATCTL_CA_FILE"),
             post_render: path(POST_RENDER),
+            guard_salt: get(GUARD_SALT).map(|salt| salt.to_string_lossy().into_owned()),
             no_color: get("NO_COLOR").is_some(),
             executable: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("platctl")),
             variables: {

@@ -1,4 +1,4 @@
-//! The flags that every verb takes. The doc comments are their help.
+//! The flags that every verb takes, and those that several share. The doc comments are their help.
 
 use std::path::PathBuf;
 
@@ -50,6 +50,14 @@ pub struct Global {
     /// Colours
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
     pub color: Color,
+}
+
+/// Flags of the verbs that render.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Rendering {
+    /// Render everything anew, though it was rendered before
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 impl Global {

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Context;
 use super::workspace::Workspace;
 use crate::capabilities::{self, Capabilities};
-use crate::definition::{Definition, Release};
+use crate::definition::{Definition, Hook, Hooks, Release};
 use crate::digest::Digest;
 use crate::lock::Lock;
+use crate::object::Stream;
 use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
-use crate::render::{REWRITER_VERSION, Rendered, Renderer, Rewriting, Rule, Violation};
+use crate::render::{Expected, REWRITER_VERSION, RenderError, Rendered, Renderer, Rewriting, Rule, Salt, Violation};
 use crate::resolve::{self, Needs};
 use crate::supply::locked_chart;
 use crate::tools::Kubectl;
@@ -83,12 +84,13 @@ impl Installation {
             capabilities: self.capabilities.digest(),
             wait: release.wait,
             sealed,
+            hooks: hooks(workspace, release),
             secrets,
         });
         Ok(Desired { release, version: locked.version.clone(), inputs })
     }
 
-    /// Renders releases offline and refuses images that are not locked.
+    /// Renders releases offline, as on a first install, and refuses images that are not locked.
     ///
     /// # Errors
     /// [`Failures`], one for each image.
@@ -98,12 +100,46 @@ impl Installation {
         workspace: &Workspace,
         releases: &[&Release],
     ) -> Result<Vec<Rendered>, Failures> {
+        self.render_as(context, workspace, releases, &BTreeSet::new()).await
+    }
+
+    /// The same for releases of which some are there already: charts are told that these are upgraded.
+    ///
+    /// # Errors
+    /// As [`Installation::render`].
+    pub async fn render_as(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        releases: &[&Release],
+        upgrades: &BTreeSet<String>,
+    ) -> Result<Vec<Rendered>, Failures> {
         let rewritings: Vec<Rewriting> =
             releases.iter().map(|release| self.rewritings[&release.name].clone()).collect();
         let kitchen = workspace.kitchen(context, &self.definition, &workspace.lock).await?;
-        let renderer = kitchen.renderer(&self.definition, &self.capabilities);
+        let renderer = kitchen.renderer(&self.definition, &self.capabilities).upgrading(upgrades);
         refused(check(&renderer, releases, &rewritings).await?)
     }
+
+    /// What a rendered release will be at the site, hashed.
+    ///
+    /// # Errors
+    /// [`Failures`] for what may not run.
+    pub fn expected(&self, release: &Release, rendered: &Rendered, salt: &Salt) -> Result<Expected, Failures> {
+        let rewritten = self.rewritings[&release.name].apply(&rendered.stream);
+        let text = rewritten.map_err(|v| Failures::new(failure::closed_world(&v)).exit(exit::REFUSED))?;
+        let stream =
+            Stream::parse(text).map_err(|source| RenderError::Object { release: release.name.clone(), source });
+        Ok(Expected::of(&stream?, &release.namespace, salt))
+    }
+}
+
+/// The programs around a release, with their content.
+fn hooks<'r>(workspace: &Workspace, release: &'r Release) -> Vec<(&'static str, &'r str, Digest)> {
+    let Hooks { before, after } = &release.hooks;
+    let digest = |hook: &Hook| Digest::of(workspace.tree.get(&hook.path).unwrap_or_default());
+    let of = |when, hooks: &'r [Hook]| hooks.iter().map(move |hook| (when, hook.path.as_str(), digest(hook)));
+    of("before", before).chain(of("after", after)).collect()
 }
 
 /// What a release renders, with what of it may not run.

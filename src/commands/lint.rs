@@ -3,7 +3,7 @@
 
 use super::installation;
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format};
+use super::{API_VERSION, Context, Format, Rendering};
 use crate::capabilities;
 use crate::definition::{Definition, Release};
 use crate::lint::{Finding, Findings};
@@ -15,6 +15,8 @@ use crate::ui::failure::{self, Failure, Failures, exit};
 /// Flags of `lint`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    rendering: Rendering,
     /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
@@ -26,7 +28,7 @@ pub struct Args {
 /// [`Failures`] when it can't be looked for; what is found is a result.
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let begun = std::time::Instant::now();
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open(context)?.rendering(&args.rendering);
     let selector = context.global.selector()?;
     let environments = environments(context, &workspace)?;
     let (mut findings, mut releases) = (Findings::default(), 0);

@@ -1,16 +1,19 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
-//! `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a part of apply, `survey` of
-//! doctor.
+//! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
+//! part of apply, `survey` of doctor.
 
 pub mod apply;
 pub mod bundle;
+pub mod diff;
 pub mod doctor;
 mod flags;
 pub mod image_list;
 pub mod inspect;
 pub mod installation;
+pub mod kitchen;
 pub mod lint;
 pub mod lock;
+mod network;
 pub mod plan;
 pub mod post_render;
 pub mod push;
@@ -32,7 +35,7 @@ use crate::surroundings::Surroundings;
 use crate::tools::Interrupt;
 use crate::ui::Ui;
 
-pub use flags::Global;
+pub use flags::{Global, Rendering};
 
 /// What every verb is given.
 pub struct Context {

@@ -1,18 +1,30 @@
-//! `platctl plan`: what apply would do.
+//! `platctl plan`: what apply would do, and a file of it that `apply --plan` takes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::installation::Installation;
 use super::records;
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format};
-use crate::plan::{Action, Because, Blocked, Plan, Step};
-use crate::ui::failure::Failures;
+use super::{API_VERSION, Context, Format, Rendering};
+use crate::bundle::Bundle;
+use crate::definition::{Definition, Release};
+use crate::files;
+use crate::plan::{Action, Because, Blocked, Observation, Place, Plan, Saved, Seen, Step};
+use crate::tools::Kubectl;
+use crate::ui::failure::{self, Failures};
 
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    rendering: Rendering,
     /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
+    /// Write the plan into a file for `apply --plan`; releases that change are rendered for it
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -20,18 +32,63 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open(context)?.rendering(&args.rendering);
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let observed = records::observe(context, &kubectl, &installation.definition).await?;
     let plan = Plan::build(&installation.definition, &desired, &observed);
+    if let Some(path) = &args.save {
+        let saved = saved(context, &workspace, &installation, &plan, &observed, &kubectl).await?;
+        files::write_private(path, saved.to_json(PLATCTL).as_bytes())?;
+        context.ui.say("Saved", path.display().to_string());
+    }
     let text = match args.output {
         Format::Text => text(&plan),
         Format::Json => json(&plan),
     };
     context.ui.result(&text)?;
     Ok(0)
+}
+
+/// What a plan says of who saved it.
+pub const PLATCTL: &str = env!("CARGO_PKG_VERSION");
+
+/// The plan with what has to hold when it is applied.
+async fn saved(
+    context: &Context,
+    workspace: &Workspace,
+    installation: &Installation,
+    plan: &Plan,
+    observed: &Observation,
+    kubectl: &Kubectl,
+) -> Result<Saved, Failures> {
+    let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
+    let releases: Vec<&Release> = installation.definition.releases.iter().filter(changing).collect();
+    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let salt = super::apply::guard::salt()?;
+    let mut expected = BTreeMap::new();
+    for (release, rendered) in releases.iter().zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
+        expected.insert(release.name.clone(), installation.expected(release, rendered, &salt)?);
+    }
+    Ok(Saved {
+        plan: plan.clone(),
+        selector: context.global.selector.clone(),
+        place: place(workspace, &installation.definition, kubectl).await?,
+        seen: plan.steps().map(|step| Seen::of(step, observed)).collect(),
+        salt,
+        expected,
+    })
+}
+
+/// What a plan of this definition for this cluster is made from.
+///
+/// # Errors
+/// [`Failures`] when the cluster can't be asked.
+pub async fn place(workspace: &Workspace, definition: &Definition, kubectl: &Kubectl) -> Result<Place, Failures> {
+    let uid = kubectl.cluster_uid().await.map_err(|e| failure::cluster("cannot ask which cluster this is", &e))?;
+    let bundle = workspace.bundle.as_ref().map(Bundle::index_digest);
+    Ok(Place::new(uid, bundle, &workspace.tree, definition))
 }
 
 /// One line: how much is done.
@@ -50,11 +107,30 @@ pub fn action(step: &Step) -> String {
         Action::Unchanged => format!("unchanged  {version}"),
         Action::Install => format!("install  {version}"),
         Action::Upgrade { from: Some(from), .. } if from != version => format!("upgrade  {from} → {version}"),
-        Action::Upgrade { because: Because::Failed, .. } => format!("upgrade  {version}, its last run failed"),
+        Action::Upgrade { because: Because::InstallHooks, .. } => {
+            format!("install again  {version}, its install hooks never ran")
+        }
+        Action::Upgrade { because: Because::Failed | Because::NeverDeployed, .. } => {
+            format!("upgrade  {version}, its last run failed")
+        }
         Action::Upgrade { .. } => format!("upgrade  {version}"),
         Action::Blocked { reason: Blocked::Pending { status, .. } } => format!("blocked  helm left it in `{status}`"),
         Action::Blocked { reason: Blocked::Foreign { .. } } => "blocked  it belongs to somebody else".to_owned(),
     }
+}
+
+/// Why something is done with a release, and what comes with it, a line each.
+fn about(step: &Step) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Action::Upgrade { from, because: Because::Inputs } = &step.action {
+        let same = from.as_ref().is_none_or(|from| *from == step.version);
+        lines.push(if same { "what decides it has changed" } else { "another version of its chart" }.to_owned());
+    }
+    if !step.secrets.is_empty() {
+        lines.push(format!("Secrets: {}", step.secrets.join(", ")));
+    }
+    lines.extend(step.live.iter().map(|reason| format!("renders live: {reason}")));
+    lines
 }
 
 fn text(plan: &Plan) -> String {
@@ -63,6 +139,9 @@ fn text(plan: &Plan) -> String {
         text.push_str(&format!("{}\n", tier.name));
         for step in &tier.steps {
             text.push_str(&format!("  {:<24}  {}\n", step.release, action(step)));
+            for line in about(step) {
+                text.push_str(&format!("  {:<24}    {line}\n", ""));
+            }
         }
     }
     for name in &plan.undeclared {

@@ -140,6 +140,8 @@ mod tests {
             action,
             version: "1".into(),
             inputs: "i".into(),
+            secrets: Vec::new(),
+            live: None,
         };
         let observed =
             Observation::parse("n s t 1 5m name=a,owner=helm,status=pending-upgrade,version=2,platctl.dev/run=r1\n");

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Context;
 use super::installation::Installation;
 use super::workspace::Workspace;
+use super::{Context, Rendering};
 use crate::definition::Release;
 use crate::files;
 use crate::render::Rendered;
@@ -13,6 +13,8 @@ use crate::ui::failure::{self, Failures, exit};
 /// Flags of `template`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    rendering: Rendering,
     /// Write a file for each release into a folder, as TIER/RELEASE.yaml
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -23,7 +25,7 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open(context)?.rendering(&args.rendering);
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let releases: Vec<&Release> = desired.iter().map(|d| d.release).collect();

@@ -4,20 +4,32 @@
 //! Objects are matched by group, kind, namespace and name, items of lists by the keys that Kubernetes merges them by;
 //! the order of keys, and of items that have a key, is no difference (decision 25).
 
+mod claims;
+mod definitions;
 mod facts;
 mod fields;
 mod keys;
 mod lines;
+mod live;
+mod managers;
 mod noise;
 mod objects;
+mod release;
 mod sealed;
+mod suspects;
 mod veil;
 
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub use claims::{Claim, claims};
+pub use definitions::{DefinitionDiff, definitions, definitions_of};
 pub use lines::{Hunk, Line, Sign};
+pub use live::{as_helm_applies, live, without_servers_fields};
+pub use managers::{Manager, Managers};
 pub use objects::{object, objects};
+pub use release::{Counts, NewImage, ReleaseChange, ReleaseDiff, Report};
+pub use suspects::{secret_entries, spelled_out, suspects};
 pub use veil::Veil;
 
 /// How two sides are compared.
@@ -90,6 +102,15 @@ pub struct FieldDiff {
     /// Why it is folded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// Who else set it in the cluster, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
+}
+
+impl FieldDiff {
+    fn new(path: String, change: FieldChange, noise: Option<Noise>) -> FieldDiff {
+        FieldDiff { path, change, noise, owners: Vec::new() }
+    }
 }
 
 /// How a field differs. Values are as people may see them.
@@ -151,6 +172,8 @@ pub enum Noise {
     Quantity,
     /// A secret that was not compared.
     NotCompared,
+    /// Replicas that an autoscaler sets.
+    Autoscaler,
 }
 
 impl ObjectDiff {

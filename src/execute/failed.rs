@@ -1,9 +1,9 @@
 //! A step that failed: why, and whether two failed in the same way. Must not know codes.
 
 use super::readiness::Reason;
-use super::undertaking::{Moved, Stop};
-use crate::render::Violation;
-use crate::tools::CallError;
+use super::{Moved, Stop};
+use crate::render::{Difference, Violation};
+use crate::tools::{CallError, ScriptError};
 
 /// A release's step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +35,12 @@ pub enum Cause {
     /// What helm rendered holds images that may not run; helm changed nothing.
     #[error("it rendered {} images that are not locked", .0.len())]
     Images(Vec<Violation>),
+    /// What helm rendered live is not what was planned; helm changed nothing.
+    #[error("it renders otherwise live than planned")]
+    Otherwise(Vec<Difference>),
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
-    /// helm gave up waiting, or a hook of the chart failed.
-    #[error("it did not become ready")]
-    NotReady(#[source] CallError, Reason),
     /// helm was killed, and left the release in the middle of nothing.
     #[error("helm was killed")]
     Killed(#[source] CallError),
@@ -67,6 +67,18 @@ pub enum Cause {
     /// Nothing more may be begun.
     #[error("nothing more is begun")]
     Stopped(Stop),
+    /// A program of the definition, before or after it, failed.
+    #[error("a hook failed")]
+    Hook(#[source] ScriptError),
+    /// What helm keeps of an earlier try could not be forgotten.
+    #[error("cannot forget its failed installation")]
+    Forget(#[source] CallError),
+    /// It could not be recorded that everything is done.
+    #[error("cannot record that it is done")]
+    Finish(#[source] CallError),
+    /// helm gave up waiting, or a hook of the chart failed.
+    #[error("it did not become ready")]
+    NotReady(#[source] CallError, Reason),
 }
 
 impl Cause {
@@ -78,15 +90,24 @@ impl Cause {
     /// What it would be called if it happened to another release: words without names and numbers that are made up.
     fn likeness(&self, release: &str) -> String {
         let words = match self {
-            Cause::Namespaces(error) | Cause::Secrets(error) | Cause::Crds(error) | Cause::Helm(error) => {
+            Cause::Namespaces(error)
+            | Cause::Secrets(error)
+            | Cause::Crds(error)
+            | Cause::Forget(error)
+            | Cause::Finish(error)
+            | Cause::Helm(error) => {
                 let said = |line: &&str| !line.starts_with("level=") && !line.ends_with("Installing it now.");
                 error.stderr().lines().filter(said).collect::<Vec<_>>().join("\n")
             }
-            Cause::Left { error, .. } => format!("{:?} {}", error.code(), error.stderr()),
-            Cause::Observed(error) | Cause::Killed(error) => error.stderr().to_owned(),
-            Cause::Fenced(why) => why.clone(),
-            // Each by somebody else's hand.
-            Cause::Moved(_) | Cause::Stopped(_) => return format!("{self}: {release}"),
+            // Each of these has reasons of its own.
+            Cause::Hook(_)
+            | Cause::Otherwise(_)
+            | Cause::Left { .. }
+            | Cause::Fenced(_)
+            | Cause::Killed(_)
+            | Cause::Moved(_)
+            | Cause::Observed(_)
+            | Cause::Stopped(_) => return format!("{self}: {release}"),
             Cause::Images(violations) => format!("{} images", violations.len()),
             Cause::NotReady(_, reason) => {
                 let lines: Vec<&String> = reason.lines.iter().filter(|line| !line.starts_with("  | ")).collect();
@@ -107,7 +128,8 @@ fn plain(text: &str, release: &str) -> String {
     let made_up = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let numbered = bare.contains(|c: char| c.is_ascii_digit()) && bare.contains(['-', '.', ':']);
-        numbered || bare.contains(release) || bare.contains('/')
+        let of_release = |part: &str| part == release || part.starts_with(&format!("{release}-"));
+        numbered || bare.contains('/') || bare.split(['"', ':', '.']).any(of_release)
     };
     text.split_whitespace().map(|word| if made_up(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }

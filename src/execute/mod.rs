@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod failed;
+mod hooks;
 pub mod journal;
 pub mod lease;
 mod readiness;
@@ -22,6 +23,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use failed::{Cause, ReleaseError};
+pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
 use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
@@ -55,6 +57,16 @@ pub struct Work {
     pub findings: PathBuf,
     /// What it runs, hooks left out: asked about when helm gives up without naming anything.
     pub runs: Vec<Unready>,
+    /// Programs around it.
+    pub hooks: Scripts,
+    /// The label of its record, and its value, that say that everything is done, what follows helm too. None, when helm
+    /// itself can say so, because nothing follows.
+    pub finish: Option<(String, String)>,
+    /// What follows its tier says so, and not what follows itself.
+    pub finish_with_tier: bool,
+    /// What helm keeps of a failed first install is forgotten before the next try, because an upgrade, which helm would make
+    /// of it, leaves out hooks that are for the installation alone.
+    pub forget: bool,
     /// Resource definitions of its `crds/` folders: names and text.
     pub crds: Option<(Vec<String>, String)>,
 }
@@ -85,6 +97,8 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// A program of the definition ran; this is the end of its output.
+    Ran(&'a str, String),
     /// Something is tried again, for the reason that is given.
     Again(&'a str, String),
     /// A release is left out because one that it needs failed.
@@ -102,34 +116,36 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// The user asked to stop.
     pub interrupted: bool,
-    /// Why nothing more was begun.
-    pub stopped: Option<Stopped>,
+    /// The run had to stop.
+    pub stop: Option<Stop>,
+    /// Why nothing more was begun after a failure.
+    pub ended: Option<Ended>,
 }
 
-/// Why a run begins nothing more.
+/// Why a run begins nothing more after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stopped {
-    /// Something failed, and that is what was asked for.
+pub enum Ended {
+    /// That is what was asked for.
     FailFast,
     /// These releases failed in the same way.
     Same(Vec<String>),
-    /// The run lost its lease, or can't be recorded any more.
-    Run(Stop),
 }
 
 impl Report {
-    /// Whether anything more may be begun.
-    fn goes_on(&self, hands: Hands<'_>) -> bool {
-        self.stopped.is_none() && !hands.helm.interrupt.said() && hands.run.stop().is_none()
-    }
-
     fn fail(&mut self, error: ReleaseError, hands: Hands<'_>) {
         self.failed.push(error);
         if hands.fail_fast {
-            self.stopped = Some(Stopped::FailFast);
-        } else if self.stopped.is_none() && !hands.helm.interrupt.said() {
-            self.stopped = failed::same(&self.failed, SAME_FAILURES).map(Stopped::Same);
+            self.ended = Some(Ended::FailFast);
+        } else if self.ended.is_none() && hands.may_begin() {
+            self.ended = failed::same(&self.failed, SAME_FAILURES).map(Ended::Same);
         }
+    }
+}
+
+impl Hands<'_> {
+    /// Whether anything more may be begun.
+    fn may_begin(&self) -> bool {
+        !self.helm.interrupt.said() && self.run.stop().is_none()
     }
 }
 
@@ -138,6 +154,7 @@ pub async fn run(
     plan: &Plan,
     namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     work: &BTreeMap<String, Work>,
+    tiers: &BTreeMap<String, Scripts>,
     hands: Hands<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Report {
@@ -158,24 +175,61 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || !report.goes_on(hands) {
+        if stopped || report.ended.is_some() || !hands.may_begin() {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
         events(Event::Tier(&tier.name));
-        run_tier(&changes, work, hands, events, &mut report).await;
-        stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
+        let scripts = tiers.get(&tier.name).cloned().unwrap_or_default();
+        match hooks::run(&scripts.before, hands, events).await {
+            Ok(()) => run_tier(&changes, work, hands, events, &mut report).await,
+            Err(error) => {
+                report.fail(Cause::Hook(error).of(&format!("tier {}", tier.name), ""), hands);
+                report.skipped.extend(changes.iter().map(|step| step.release.clone()));
+            }
+        }
+        if !changes.iter().all(|step| report.done.contains(&step.release)) {
+            stopped |= tier.gate;
+            continue;
+        }
+        if let Err(error) = finish_tier(&scripts, &changes, work, hands, events).await {
+            report.fail(error.of(&format!("tier {}", tier.name), ""), hands);
+            stopped |= tier.gate;
+        }
     }
     report.interrupted = hands.helm.interrupt.said();
-    report.stopped = hands.run.stop().map(Stopped::Run).or(report.stopped);
+    report.stop = hands.run.stop();
     report
 }
 
+/// What follows a tier whose releases are all done; only then are those done that it has a part in.
+async fn finish_tier(
+    scripts: &Scripts,
+    changes: &[&Step],
+    work: &BTreeMap<String, Work>,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), Cause> {
+    if scripts.after.is_empty() {
+        return Ok(());
+    }
+    hooks::run(&scripts.after, hands, events).await.map_err(Cause::Hook)?;
+    for step in changes {
+        release::finish(step, &work[&step.release], hands).await?;
+    }
+    Ok(())
+}
+
 /// One step, in the journal from its beginning to its end.
-async fn undertaken(step: &Step, work: &Work, hands: Hands<'_>, say: release::Say<'_>) -> Result<(), ReleaseError> {
+async fn undertaken(
+    step: &Step,
+    work: &Work,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), ReleaseError> {
     let Step { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.at_most).await {
-        Ok(()) => release::apply(step, work, hands, say).await,
+        Ok(()) => release::apply(step, work, hands, events).await,
         Err(cause) => Err(cause.of(release, namespace)),
     };
     hands.run.ended(release, namespace, &result).await;
@@ -193,14 +247,13 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && report.goes_on(hands) {
+        while running.len() < hands.at_once && report.ended.is_none() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let say = |why| events(Event::Again(&step.release, why));
-                let result = undertaken(step, &work[&step.release], hands, &say).await;
+                let result = undertaken(step, &work[&step.release], hands, events).await;
                 (step, result, begun.elapsed())
             });
         }

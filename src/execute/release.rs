@@ -6,9 +6,9 @@ use std::fs;
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
-use super::{Hands, Work, readiness};
-use crate::plan::Step;
-use crate::render::Violation;
+use super::{Event, Hands, Work, hooks, readiness};
+use crate::plan::{Action, Step};
+use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
 
 /// Tells what goes on inside a step.
@@ -33,11 +33,29 @@ pub(super) async fn ensure_namespaces(
     applied(kubectl, &list.to_string(), patience, say).await.map_err(Cause::Namespaces)
 }
 
-/// Does one release's step.
-pub(super) async fn apply(step: &Step, work: &Work, hands: Hands<'_>, say: Say<'_>) -> Result<(), ReleaseError> {
+/// Does one release's step, with what comes before and after it.
+pub(super) async fn apply(
+    step: &Step,
+    work: &Work,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), ReleaseError> {
     let mut patience = Patience::of(work.timeout, &hands.helm.interrupt);
-    let result = steps(step, work, hands, &mut patience, say).await;
+    let say = |why| events(Event::Again(&step.release, why));
+    let whole = async {
+        hooks::run(&work.hooks.before, hands, events).await.map_err(Cause::Hook)?;
+        steps(step, work, hands, &mut patience, &say).await?;
+        hooks::run(&work.hooks.after, hands, events).await.map_err(Cause::Hook)?;
+        if work.finish_with_tier { Ok(()) } else { finish(step, work, hands).await }
+    };
+    let result = whole.await;
     result.map_err(|cause| ReleaseError { tries: patience.tries, ..cause.of(&step.release, &step.namespace) })
+}
+
+/// Records that everything is done, what follows helm too.
+pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+    let Some((label, value)) = &work.finish else { return Ok(()) };
+    hands.kubectl.label_record(&step.namespace, &step.release, label, value).await.map_err(Cause::Finish)
 }
 
 async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patience, say: Say<'_>) -> Result<(), Cause> {
@@ -48,6 +66,10 @@ async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patien
         apply_crds(hands.kubectl, names, text, patience, say).await.map_err(Cause::Crds)?;
     }
     loop {
+        // Nothing is kept of a release that was never tried.
+        if work.forget && (step.action != Action::Install || patience.tries > 0) {
+            hands.kubectl.forget_failed(&step.namespace, &step.release).await.map_err(Cause::Forget)?;
+        }
         let Err(cause) = upgrade(step, work, hands).await else { return Ok(()) };
         match &cause {
             Cause::Helm(error) if patience.again(error, say).await => {}
@@ -72,8 +94,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
     if let Some(why) = work.fence.refused() {
         return Err(Cause::Fenced(why));
     }
-    if let Some(violations) = refused(work) {
-        return Err(Cause::Images(violations));
+    match refused(work) {
+        Some(Refusal::ClosedWorld(violations)) => return Err(Cause::Images(violations)),
+        Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
+        None => {}
     }
     match settle::left(step, &error, hands).await? {
         Left::Pending { status, deployed } => return Err(Cause::Left { status, deployed, error }),
@@ -89,7 +113,7 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
 
 /// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
 /// it: a chart may have put a secret where an image should be.
-fn refused(work: &Work) -> Option<Vec<Violation>> {
+fn refused(work: &Work) -> Option<Refusal> {
     let findings = fs::read(&work.findings).ok()?;
     let _ = fs::remove_file(&work.findings);
     serde_json::from_slice(&findings).ok()

@@ -87,8 +87,7 @@ pub(super) async fn left(step: &Step, error: &CallError, hands: Hands<'_>) -> Re
         return Ok(if killed { Left::Untouched } else { Left::Well });
     };
     let ours = found.label(label::RUN) == Some(run);
-    // A first install that is marked as failed would be tried again as an upgrade, without its install hooks.
-    if ours && gone && !killed && found.deployed.is_some() && hands.run.stop().is_none() {
+    if ours && gone && !killed && hands.run.stop().is_none() {
         let unlocked = unlock(kubectl, &step.namespace, &step.release, found.revision, run).await;
         if unlocked.is_ok() {
             return Ok(Left::Unlocked);

@@ -1,21 +1,26 @@
 //! What is to be done, as final data: built by a pure function from the desired state and one observation of the
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
+mod foresee;
+mod images;
 mod inputs;
 mod observe;
 mod run;
+mod saved;
 mod select;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, Release};
-use crate::lock::Lock;
+use crate::definition::{Definition, Release, RenderGuard};
 
+pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
+pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
 pub use observe::{Observation, Observed};
 pub use run::run_stamp;
+pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
 
 /// Labels on helm's record of a release.
@@ -35,8 +40,8 @@ pub mod label {
 }
 
 /// Everything one `apply` will do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
     /// Name of the platform.
     pub platform: String,
@@ -44,13 +49,13 @@ pub struct Plan {
     pub environment: String,
     /// Tiers in order.
     pub tiers: Vec<TierPlan>,
-    /// Releases with our labels that the definition no longer has; they are left alone.
+    /// Releases with our labels that the definition no longer has, as NAMESPACE/NAME; they are left alone.
     pub undeclared: Vec<String>,
 }
 
 /// What is done in one tier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TierPlan {
     /// Its name.
     pub name: String,
@@ -61,8 +66,8 @@ pub struct TierPlan {
 }
 
 /// What is done with one release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// The release.
     pub release: String,
@@ -76,10 +81,16 @@ pub struct Step {
     pub version: String,
     /// The hash of everything that decides it.
     pub inputs: String,
+    /// Kubernetes Secrets that are made before it, where anything is done with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Why it may render otherwise live than planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
 }
 
 /// What is done with a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Action {
     /// It is as it should be.
@@ -101,17 +112,21 @@ pub enum Action {
 }
 
 /// Why a release is upgraded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Because {
     /// What decides it has changed.
     Inputs,
     /// Its last run did not end well.
     Failed,
+    /// The same, and none before it did.
+    NeverDeployed,
+    /// The same, and it has hooks for the installation alone: it is installed again.
+    InstallHooks,
 }
 
 /// Why nothing may be done with a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Blocked {
     /// helm left it in the middle of an operation.
@@ -144,14 +159,22 @@ impl Plan {
     pub fn build(definition: &Definition, desired: &[Desired<'_>], observed: &Observation) -> Plan {
         let environment = &definition.environment;
         let step = |wanted: &Desired| {
-            let Release { name, namespace, needs, .. } = wanted.release;
+            let Release { name, namespace, needs, secrets, guard, .. } = wanted.release;
+            let action = action(observed.get(namespace, name), wanted, &environment.platform, &environment.name);
+            let changes = action != Action::Unchanged;
+            let live = match guard {
+                RenderGuard::Live { reason } => Some(reason.clone()),
+                RenderGuard::Strict => None,
+            };
             Step {
                 release: name.clone(),
                 namespace: namespace.clone(),
                 needs: needs.clone(),
-                action: action(observed.get(namespace, name), wanted, &environment.platform, &environment.name),
+                action,
                 version: wanted.version.clone(),
                 inputs: wanted.inputs.clone(),
+                secrets: secrets.iter().filter(|_| changes).map(|secret| secret.name.clone()).collect(),
+                live: live.filter(|_| changes),
             }
         };
         let tiers = definition.tiers.iter().enumerate().map(|(index, tier)| {
@@ -174,6 +197,14 @@ impl Plan {
     /// The steps that do something.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
         self.steps().filter(|step| step.action != Action::Unchanged)
+    }
+
+    /// The releases that helm upgrades: their charts are told so.
+    pub fn upgrades(&self) -> BTreeSet<String> {
+        let is_upgrade =
+            |action: &Action| matches!(action, Action::Upgrade { because, .. } if *because != Because::InstallHooks);
+        let upgrades = self.steps().filter(|step| is_upgrade(&step.action));
+        upgrades.map(|step| step.release.clone()).collect()
     }
 
     /// How many steps install, upgrade and leave as it is.
@@ -205,6 +236,7 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
     match (observed.status.as_str(), observed.label(label::INPUTS) == Some(&wanted.inputs)) {
         ("deployed", true) => Action::Unchanged,
         ("deployed", false) => Action::Upgrade { from, because: Because::Inputs },
+        _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },
         _ => Action::Upgrade { from, because: Because::Failed },
     }
 }
@@ -239,6 +271,20 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
+/// next run does it again unless the label that is also returned is set when everything is done.
+pub fn labels_until_done(
+    mut labels: Vec<(String, String)>,
+    follows: bool,
+) -> (Vec<(String, String)>, Option<(String, String)>) {
+    let Some(inputs) = labels.iter_mut().find(|(key, _)| follows && key == label::INPUTS) else {
+        return (labels, None);
+    };
+    let done = inputs.clone();
+    inputs.1.push_str(".unfinished");
+    (labels, Some(done))
+}
+
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
 /// again must be equal.
 pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
@@ -249,26 +295,6 @@ pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
         ("app.kubernetes.io/managed-by", &"platctl".to_owned()),
     ];
     labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
-}
-
-/// The images a release is given, with the digest its pods get.
-pub fn image_digests(
-    lock: &Lock,
-    definition: &Definition,
-    release: &Release,
-    tops: &BTreeMap<String, crate::digest::Digest>,
-) -> BTreeMap<String, crate::digest::Digest> {
-    let place = definition.place(release);
-    let platforms = &definition.environment.platforms;
-    let digest = |(image, locked): (&crate::image::Reference, &crate::lock::LockedImage)| {
-        let name = image.to_string();
-        let own = match platforms.as_slice() {
-            [platform] => locked.platforms.get(platform).copied(),
-            _ => tops.get(&name).copied(),
-        };
-        Some((name, own?))
-    };
-    lock.images_of(&place).filter_map(digest).collect()
 }
 
 #[cfg(test)]
@@ -304,7 +330,8 @@ mod tests {
             record("a", 1, "superseded", &same),
             record("a", 2, "deployed", &same),
             record("b", 1, "deployed", &format!("{ours},platctl.dev/inputs=old")),
-            record("c", 1, "failed", &same),
+            record("c", 1, "superseded", &same),
+            record("c", 2, "failed", &same),
             record("d", 1, "deployed", &same),
             record("d", 2, "pending-upgrade", &same),
             record("e", 1, "deployed", ""),

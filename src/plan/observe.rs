@@ -15,6 +15,8 @@ pub struct Observed {
     pub status: String,
     /// The newest revision that was deployed.
     pub deployed: Option<u64>,
+    /// Whether a revision was ever deployed, as far as helm's history reaches.
+    pub ever: bool,
     labels: BTreeMap<String, String>,
 }
 
@@ -35,6 +37,7 @@ impl Observation {
             let Some(revision) = labels.get("version").and_then(|v| v.parse().ok()) else { continue };
             let status = labels.get("status").cloned().unwrap_or_default();
             let entry = releases.entry((namespace, name)).or_default();
+            entry.ever |= matches!(status.as_str(), "deployed" | "superseded");
             if status == "deployed" {
                 entry.deployed = entry.deployed.max(Some(revision));
             }

@@ -2,10 +2,13 @@
 //! site's registry. One record of places serves finding and rewriting. Must not decide what is installed.
 
 mod brought;
+mod cache;
 mod culprit;
 mod discover;
 mod downloads;
+mod guard;
 mod offer;
+mod refusal;
 mod rewrite;
 mod scan;
 mod shell;
@@ -15,17 +18,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use zeroize::Zeroizing;
 
 use crate::capabilities::Capabilities;
 use crate::definition::{ChartSource, Definition, Release, SecretUse};
 use crate::object::{InvalidObject, Object, Stream};
-use crate::secrets;
+use crate::secrets::{self, NotRevealed, Revealed};
 use crate::tools::{CallError, Helm, TemplateRequest};
+use cache::Key;
 use offer::Offer;
 
+pub use cache::Cache;
 pub use culprit::{Culprit, culprits};
 pub use discover::{Confidence, Finding, Found, Known, Place, discover, without_place};
 pub use downloads::{Download, downloads};
+pub use guard::{Difference, Expected, How, InvalidSalt, Salt};
+pub use refusal::Refusal;
 pub use rewrite::{Rewriting, fetched, floats, undecided};
 pub use scan::Scan;
 pub use violation::{Rule, Violation};
@@ -64,6 +72,9 @@ pub enum RenderError {
         #[source]
         source: InvalidObject,
     },
+    /// It can't be rendered with its secrets.
+    #[error(transparent)]
+    Secrets(#[from] NotRevealed),
     /// Secrets that its values ask for are not in what it renders.
     #[error("{release}: secrets that its values ask for don't come out of the chart")]
     Lost {
@@ -87,9 +98,19 @@ pub struct Renderer<'a> {
     pub charts: &'a BTreeMap<ChartSource, PathBuf>,
     /// The folder in which it is remembered what an archive mentions.
     pub scans: &'a Path,
+    /// What was rendered before.
+    pub cache: &'a Cache,
+    /// Releases that are rendered as upgrades; all others are as on a first install.
+    pub upgrades: BTreeSet<String>,
 }
 
 impl Renderer<'_> {
+    /// The same for releases of which these are there already.
+    #[must_use]
+    pub fn upgrading(self, upgrades: &BTreeSet<String>) -> Self {
+        Renderer { upgrades: upgrades.clone(), ..self }
+    }
+
     /// Renders releases of the definition, in their order.
     ///
     /// What charts are told is what the cluster offers and the resource definitions that the platform itself brings,
@@ -132,6 +153,27 @@ impl Renderer<'_> {
         Ok(brought::api_versions(rendered.values().flat_map(|rendered| &rendered.stream.objects)))
     }
 
+    /// Renders releases once more as they are installed, with secrets in the clear: in memory alone, and remembered
+    /// nowhere. [`Renderer::render`] comes first; it says what is wrong with charts in words that hold no secret.
+    ///
+    /// # Errors
+    /// [`RenderError`] naming the release.
+    pub async fn render_revealed(
+        &self,
+        releases: &[&Release],
+        revealed: &Revealed,
+    ) -> Result<Vec<Rendered>, RenderError> {
+        let names = self.capabilities.names();
+        let offer = Offer::new(&(&names | &self.brought().await?));
+        let rendering = releases.iter().map(|release| async {
+            let values = secrets::values(release.values.to_json(), &release.value_secrets, revealed)?;
+            let values = Zeroizing::new(values_json(&values));
+            let text = self.helm.template_secretly(&self.request(release, &values, &offer)).await;
+            Ok(Rendered { stream: self.parsed(release, text)? })
+        });
+        stream::iter(rendering).buffered(at_once()).try_collect().await
+    }
+
     /// What a release's chart and its values mention.
     pub fn scan(&self, release: &Release) -> Scan {
         let mut scan = Scan::of(&self.charts[&release.chart], self.scans);
@@ -145,34 +187,62 @@ impl Renderer<'_> {
         releases: impl Iterator<Item = &'r Release>,
         offer: &Offer,
     ) -> Result<BTreeMap<&'r str, Rendered>, RenderError> {
-        let at_once = std::thread::available_parallelism().map_or(2, |n| n.get());
         let rendering = releases.map(|release| async move {
-            let rendered = self.one(release, offer).await?;
-            Ok((release.name.as_str(), rendered))
+            let (rendered, new) = self.one(release, offer).await?;
+            Ok::<_, RenderError>((release.name.as_str(), rendered, new))
         });
-        stream::iter(rendering).buffered(at_once).try_collect().await
+        let rendered: Vec<_> = stream::iter(rendering).buffered(at_once()).try_collect().await?;
+        if rendered.iter().any(|(_, _, new)| *new) {
+            self.cache.prune();
+        }
+        Ok(rendered.into_iter().map(|(name, rendered, _)| (name, rendered)).collect())
     }
 
-    async fn one(&self, release: &Release, offer: &Offer) -> Result<Rendered, RenderError> {
+    /// What a release renders, and whether that is remembered only now.
+    async fn one(&self, release: &Release, offer: &Offer) -> Result<(Rendered, bool), RenderError> {
         let values = values_json(&secrets::offline(release.values.to_json(), &release.value_secrets));
-        let request = TemplateRequest {
+        let request = self.request(release, &values, offer);
+        let key = Key::of(self.helm, &request, &offer.digest());
+        let known = key.and_then(|key| self.cache.get(key));
+        // What is no stream is not remembered, so what is remembered is one.
+        if let Some(stream) = known.and_then(|text| Stream::parse(text).ok()) {
+            return Ok((Rendered { stream }, false));
+        }
+        let text = self.helm.template(&request).await;
+        let stream = self.parsed(release, text)?;
+        if let Some(key) = key {
+            self.cache.put(key, stream.text());
+        }
+        Ok((Rendered { stream }, key.is_some()))
+    }
+
+    fn request<'r>(&'r self, release: &'r Release, values: &'r [u8], offer: &'r Offer) -> TemplateRequest<'r> {
+        TemplateRequest {
             release: &release.name,
             namespace: &release.namespace,
             chart: &self.charts[&release.chart],
-            values: &values,
+            values,
             kube_version: &self.definition.environment.kube_version,
+            is_upgrade: self.upgrades.contains(&release.name),
             api_versions: offer.lists(),
-        };
-        let text = self.helm.template(&request).await;
+        }
+    }
+
+    /// The objects in what helm printed.
+    fn parsed(&self, release: &Release, text: Result<String, CallError>) -> Result<Stream, RenderError> {
         let text = text.map_err(|source| RenderError::Helm {
             release: release.name.clone(),
             culprits: culprits(self.definition, release, source.stderr()),
             source,
         })?;
         let stream = Stream::parse(text);
-        let stream = stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })?;
-        Ok(Rendered { stream })
+        stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })
     }
+}
+
+/// How many charts are rendered at once: helm has one core busy.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get())
 }
 
 /// Every secret that values ask for came out.

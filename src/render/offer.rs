@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use crate::digest::{Digest, Hasher};
+
 /// The longest argument; Linux takes 128 KiB.
 const LONGEST: usize = 96 * 1024;
 
 /// Lists for `--api-versions`, separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer(Vec<String>);
+pub struct Offer {
+    lists: Vec<String>,
+    digest: Digest,
+}
 
 impl Offer {
     /// Lists of names. They hold no comma and no quote: those of the capabilities were checked when they were read.
@@ -22,12 +27,19 @@ impl Offer {
                 None => lists.push(name.clone()),
             }
         }
-        Offer(lists)
+        let mut hasher = Hasher::default();
+        lists.iter().for_each(|list| hasher.update(format!("{list}\n").as_bytes()));
+        Offer { lists, digest: hasher.finish() }
     }
 
     /// The lists.
     pub fn lists(&self) -> &[String] {
-        &self.0
+        &self.lists
+    }
+
+    /// The digest of everything in them.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

@@ -25,6 +25,7 @@ pub use key::KeyId;
 pub use lost::lost;
 pub use mask::{MASK, Masker, SHORTEST};
 pub use objects::objects;
+pub use random::salt;
 pub use revealed::Revealed;
 pub use substitute::{NotRevealed, encoded, offline, text, values};
 pub use wanted::Wanted;

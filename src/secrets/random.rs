@@ -20,6 +20,16 @@ pub(super) fn system(mut bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes to salt hashes with.
+///
+/// # Errors
+/// The system's, when it has no randomness.
+pub fn salt() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    system(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// So many characters of an alphabet, each as likely as any other: bytes beyond the last whole multiple of the
 /// alphabet's length are thrown away, since a remainder of them would favour its first characters.
 pub(super) fn text(alphabet: &str, length: usize, source: Source) -> io::Result<Zeroizing<String>> {

@@ -1,6 +1,8 @@
 //! What helm's and kubectl's words say of an API server that refuses: for now, by a webhook's decision, or because a
 //! field never changes. Both exit with 1 for everything, so their words are all there is. Pure.
 
+use super::kubectl::server_is_gone;
+
 /// Why something that failed may work when it is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transient {
@@ -15,26 +17,15 @@ pub enum Transient {
     Server,
 }
 
-/// Words of an API server, or of the network before it, that is not well just now.
-const UNWELL: [&str; 18] = [
-    "connection refused",
-    "was refused - did you specify",
-    "connection reset by peer",
-    "client connection lost",
-    "unexpected eof",
-    "tls handshake timeout",
-    "i/o timeout",
-    "no route to host",
-    "unable to connect to the server",
+/// Words of an API server that answers, but is not well just now.
+const UNWELL: [&str; 7] = [
     "leader changed",
-    "etcdserver: request timed out",
-    "etcdserver: no leader",
     "too many requests",
     "currently unable to handle the request",
     "unable to return a response in the time allotted",
     "is shutting down",
     "the object has been modified",
-    "client.timeout exceeded while awaiting headers",
+    "timed out waiting for the server",
 ];
 
 /// Why a failure may pass by itself; none, when it will not.
@@ -45,7 +36,7 @@ pub fn transient(word: &str) -> Option<Transient> {
     }
     // Not whatever a webhook or a hook's pod says of connections of its own.
     let refused = denied(word).is_some() || lower.contains("failed calling webhook");
-    (!refused && UNWELL.iter().any(|says| lower.contains(says))).then_some(Transient::Server)
+    (!refused && (server_is_gone(word) || UNWELL.iter().any(|says| lower.contains(says)))).then_some(Transient::Server)
 }
 
 /// A webhook that did not answer: no endpoints yet, nobody there, too slow, or a certificate that is still to come.

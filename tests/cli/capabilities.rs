@@ -68,10 +68,12 @@ fn lock_bundle_and_apply_tell_the_same() {
     let expected = told(&shop, "web");
     for args in [&["lock", "-e", "prod"][..], &["apply", "-e", "prod", "-l", "name=web", "--skip-needs"]] {
         put(&shop.fake("apis/web"), "");
+        shop.forget_renders();
         shop.run(args).ok();
         assert_eq!(told(&shop, "web"), expected, "{args:?}");
     }
     put(&shop.fake("apis/web"), "");
+    shop.forget_renders();
     shop.bundle("platform.tar").ok();
     assert_eq!(told(&shop, "web"), expected);
 }

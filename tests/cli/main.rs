@@ -24,6 +24,7 @@ mod lifecycle;
 mod lint;
 mod lock;
 mod logins;
+mod planned;
 mod proxies;
 mod push;
 mod secrets;

@@ -114,10 +114,17 @@ impl Shop {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Forgets what the fakes were asked, and what platctl remembers of what they rendered.
     pub fn forget_calls(&self) {
+        self.forget_renders();
         let _ = fs::remove_file(self.fake("calls"));
         fs::remove_dir_all(self.fake("stdin")).unwrap();
         fs::create_dir(self.fake("stdin")).unwrap();
+    }
+
+    /// Forgets what was rendered: after a change of what a fake renders.
+    pub fn forget_renders(&self) {
+        let _ = fs::remove_dir_all(self.path().join("home/cache/renders"));
     }
 
     /// Calls that change a cluster.

@@ -11,6 +11,7 @@ mod capabilities;
 mod closed_world;
 mod conflict;
 mod failing;
+mod guard;
 mod interrupted;
 mod killed;
 mod oci;

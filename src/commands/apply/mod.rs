@@ -1,9 +1,13 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
+pub mod guard;
+mod hooks;
 mod report;
 mod resume;
+mod reviewed;
 mod work;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Context;
@@ -13,7 +17,7 @@ use super::records;
 use super::recover::{self, Recovery, Wanted};
 use super::undertake::{self, Began};
 use super::workspace::Workspace;
-use crate::plan::{Desired, Observation, Plan};
+use crate::plan::{Desired, Observation, Plan, Saved};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
 
@@ -23,6 +27,9 @@ pub struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
+    #[arg(long, value_name = "FILE", conflicts_with = "recover")]
+    plan: Option<PathBuf>,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
@@ -55,12 +62,18 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         };
     }
     let begun = Instant::now();
+    let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;
-    let installation = Installation::new(&workspace, workspace.definition(context)?)?;
-    let desired = installation.desired(&workspace, &context.global.selector()?)?;
+    let (definition, selector) = match &saved {
+        Some(saved) => (reviewed::definition(&workspace, saved)?, reviewed::selector(saved)?),
+        None => (workspace.definition(context)?, context.global.selector()?),
+    };
+    let installation = Installation::new(&workspace, definition)?;
+    let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
-    let observed = records::observe(context, &kubectl, &installation.definition).await?;
-    let plan = Plan::build(&installation.definition, &desired, &observed);
+    let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
+    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref() };
+    let (plan, observed) = site.look(context).await?;
     if args.dry_run || plan.changes().next().is_none() {
         tell(context, &plan);
         if args.dry_run {
@@ -68,8 +81,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         }
         return Ok(0);
     }
-    let began = undertake::begin(context, &kubectl, &installation.definition, "apply").await?;
-    let site = Site { workspace: &workspace, installation: &installation, kubectl: &kubectl, desired: &desired };
+    let began = undertake::begin(context, kubectl, &installation.definition, "apply").await?;
     let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
     began.end(undertake::outcome(&result)).await;
     result
@@ -81,12 +93,19 @@ struct Site<'a> {
     installation: &'a Installation,
     kubectl: &'a Kubectl,
     desired: &'a [Desired<'a>],
+    /// The plan that was reviewed.
+    saved: Option<&'a Saved>,
 }
 
 impl Site<'_> {
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
-        let observed = records::observe(context, self.kubectl, &self.installation.definition).await?;
-        Ok((Plan::build(&self.installation.definition, self.desired, &observed), observed))
+        let Site { workspace, installation, kubectl, desired, saved } = self;
+        let observed = records::observe(context, kubectl, &installation.definition).await?;
+        let plan = Plan::build(&installation.definition, desired, &observed);
+        if let Some(saved) = saved {
+            reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
+        }
+        Ok((plan, observed))
     }
 }
 
@@ -112,8 +131,9 @@ async fn apply(
     if !args.skip_needs {
         installation::check_needs(installation, &plan, &observed)?;
     }
-    let how = work::How { asked: resume::asked(context, args), fail_fast: args.fail_fast };
-    let report = work::change(context, workspace, installation, &plan, &observed, kubectl, began, how).await?;
+    let asked = resume::asked(context, args);
+    let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast };
+    let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }
 

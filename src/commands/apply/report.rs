@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::commands::Context;
 use crate::commands::plan::action;
 use crate::definition::Definition;
-use crate::execute::{Event, Report, Stopped};
+use crate::execute::{Ended, Event, Report};
 use crate::plan::{Action, Plan, Step};
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::ui::{Ui, duration};
@@ -33,6 +33,10 @@ pub(super) fn draw(ui: &Ui, event: &Event) {
         Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
         Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
         Event::Again(what, why) => ui.detail("Again", format!("{what}: {why}")),
+        Event::Ran(name, output) => {
+            ui.detail("Hook", *name);
+            output.lines().for_each(|line| ui.detail("", format!("| {line}")));
+        }
         Event::Skipped(step, need) => ui.line(format!("  - {:<22}  skipped: it needs {need}", step.release)),
     }
 }
@@ -47,7 +51,7 @@ pub(super) fn conclude(
 ) -> Result<u8, Failures> {
     let changes = plan.changes().count();
     let done = report.done.len();
-    if report.failed.is_empty() && !report.interrupted && report.stopped.is_none() && done == changes {
+    if report.failed.is_empty() && !report.interrupted && report.stop.is_none() && done == changes {
         context.ui.say("Applied", format!("{done} of {changes} in {}", duration(elapsed)));
         return Ok(0);
     }
@@ -56,11 +60,11 @@ pub(super) fn conclude(
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
     }
-    match &report.stopped {
-        Some(Stopped::Same(releases)) => failures.push(failure::same(releases)),
-        Some(Stopped::Run(stop)) => failures.push(failure::stopped(stop)),
-        Some(Stopped::FailFast) | None => {}
+    match &report.ended {
+        Some(Ended::Same(releases)) => failures.push(failure::same(releases)),
+        Some(Ended::FailFast) | None => {}
     }
+    failures.extend(report.stop.as_ref().map(failure::stopped));
     if let Some(last) = failures.last_mut() {
         if !report.skipped.is_empty() {
             last.help.push(format!("not begun: {}", report.skipped.join(", ")));

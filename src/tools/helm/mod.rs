@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::surroundings::POST_RENDER;
 use crate::tools::births::Births;
 use crate::tools::kubectl::Cluster;
@@ -40,6 +42,8 @@ pub struct TemplateRequest<'a> {
     pub values: &'a [u8],
     /// Version of Kubernetes.
     pub kube_version: &'a str,
+    /// Render as for an upgrade, not as for a first install.
+    pub is_upgrade: bool,
     /// What the cluster offers beyond helm's own list, in lists separated by commas.
     pub api_versions: &'a [String],
 }
@@ -73,15 +77,19 @@ impl Helm {
     /// # Errors
     /// [`CallError`] with helm's own word.
     pub async fn template(&self, request: &TemplateRequest<'_>) -> Result<String, CallError> {
-        let mut args: Vec<String> = vec!["template".into(), request.release.into(), path(request.chart)];
-        args.extend(
-            ["--namespace", request.namespace, "--values", "-", "--kube-version", request.kube_version]
-                .map(String::from),
-        );
-        args.extend(["--include-crds", "--skip-tests", "--dry-run=client"].map(String::from));
-        args.extend(request.api_versions.iter().map(|list| format!("--api-versions={list}")));
         let values = with_newline(request.values);
-        let out = process::run(self.call(args, &values, Vec::new()), &self.interrupt).await?;
+        let out = process::run(self.call(template_args(request), &values, Vec::new()), &self.interrupt).await?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// The same for values with secrets: what helm prints stays in memory.
+    ///
+    /// # Errors
+    /// [`CallError`] with helm's own word.
+    pub async fn template_secretly(&self, request: &TemplateRequest<'_>) -> Result<String, CallError> {
+        let values = Zeroizing::new(with_newline(request.values));
+        let call = self.call(template_args(request), &values, Vec::new());
+        let out = process::run_in_memory(call, &self.interrupt).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -155,6 +163,19 @@ impl Helm {
         variables.extend(extra);
         Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home, born: None }
     }
+}
+
+fn template_args(request: &TemplateRequest<'_>) -> Vec<String> {
+    let mut args: Vec<String> = vec!["template".into(), request.release.into(), path(request.chart)];
+    args.extend(
+        ["--namespace", request.namespace, "--values", "-", "--kube-version", request.kube_version].map(String::from),
+    );
+    args.extend(["--include-crds", "--skip-tests", "--dry-run=client"].map(String::from));
+    if request.is_upgrade {
+        args.push("--is-upgrade".to_owned());
+    }
+    args.extend(request.api_versions.iter().map(|list| format!("--api-versions={list}")));
+    args
 }
 
 /// helm drops a last line without a newline when its length is a multiple of 4096 (helm#32506).

@@ -1,5 +1,7 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod marks;
+mod objects;
 mod records;
 mod state;
 mod workings;
@@ -7,6 +9,8 @@ mod workings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
 

@@ -123,6 +123,30 @@ table! {
     Interrupted = 413, Transient, "The run was interrupted",
         "Ctrl-C, or SIGTERM. Helms at work were told once and waited for.",
         "Run the same command again: what is done stays as it is.";
+    RendersLive = 421, Yours, "A chart renders otherwise live than planned",
+        "What helm rendered with the cluster at hand is not what was rendered without it, and was looked at: the chart looks into the cluster (`lookup`), makes values up (`randAlphaNum`, `now`), prints the revision, or is told of APIs that this cluster has and its environment does not record. Objects and fields are named, values are not. helm was stopped in the middle: it changed nothing and has no record of it.",
+        "Set in the release's values what the chart makes up: a generated secret (`{{ secret('NAME') }}`) for a random one. If charts are told of another cluster, `platctl doctor` says so. A chart that must render live gets `render: {guard: live, reason: …}` in its release.yaml; the rules of the closed world hold for it all the same.";
+    PlanClusterMoved = 422, Yours, "The cluster has moved since the plan was saved",
+        "A release that the plan speaks of was installed, upgraded, rolled back or removed after `plan --save`, by platctl or by anybody else. The revisions then and now are named. Nothing was changed.",
+        "Save a plan anew and look at it.";
+    PlanInputsMoved = 423, Yours, "The definition has moved since the plan was saved",
+        "What decides a release (its chart, values, images, secrets, capabilities) is not what it was when the plan was saved. Releases are named. Nothing was changed.",
+        "Save a plan anew and look at it, or apply the definition that it was made from.";
+    PlanElsewhere = 424, Yours, "The plan is for something else",
+        "The plan was saved for another environment, cluster, bundle, definition or lock than the one at hand. Nothing was changed.",
+        "Name what the plan was made for, or save one for what is at hand.";
+    PlanUnreadable = 425, Yours, "The file is no plan that can be applied",
+        "The file is damaged or was changed, is no plan, or was saved by another version of platctl. Nothing was changed.",
+        "Save the plan anew with this platctl.";
+    PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
+        "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
+        "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    NoRevision = 431, Yours, "A definition can't be read at a revision",
+        "`diff git:REVISION` asks the git on the path: there is none, the folder is in no repository, or the repository has no such revision.",
+        "`git -C FOLDER rev-parse REVISION` says the same. In CI fetch enough history: a shallow clone has no other revisions.";
+    RecordUnreadable = 432, Permanent, "helm's record of a release can't be read",
+        "The Secret in which helm keeps the release is damaged, or was written by something else.",
+        "`helm get manifest NAME -n NAMESPACE` reads the same record. Where that fails too, roll back to an older revision, or apply: the next revision has a record of its own.";
     ChartHook = 441, Yours, "A hook of the chart failed",
         "A Job or pod that the chart runs before or after it is installed or upgraded failed, or did not end within `timeout`. The failure names it, its pod, the exit code and the last lines of its log.",
         "Mend what it complains about and run the same command again. A release that was never deployed and has hooks for the installation alone is then installed again, so that they run; PersistentVolumeClaims stay.";

@@ -87,6 +87,7 @@ impl From<RenderError> for Failures {
                     .into()
             }
             RenderError::Lost { uses, .. } => Failures::new(uses.iter().map(|used| lost(&error, used)).collect()),
+            RenderError::Secrets(missing) => missing.clone().into(),
             RenderError::Object { .. } => Failure::caused(Code::Render, Kind::Permanent, &error).into(),
         }
     }

@@ -4,9 +4,12 @@
 mod cluster;
 mod code;
 mod definition;
+mod diff;
+mod guard;
 mod interruption;
 mod lifecycle;
 mod network;
+mod planned;
 pub mod runbook;
 mod secrets;
 mod step;
@@ -22,8 +25,11 @@ use crate::yaml::{Excerpt, Problem};
 pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use diff::{git, unreadable_record};
+pub use guard::{refused, rendered_since};
 pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::records_hidden;
+pub use planned::planned;
 pub use secrets::secrets_by_hand;
 pub use step::{release, same};
 

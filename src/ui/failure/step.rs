@@ -2,30 +2,36 @@
 
 use super::cluster::call;
 use super::definition::{closed_world, guarded};
+use super::guard::rendered_live;
 use super::interruption::{kept_out, killed, left, moved, stopped};
 use super::runbook::place;
 use super::{Code, Failure, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, Reason, ReleaseError};
 use crate::render::culprits;
-use crate::tools::{CallError, Transient, denied, immutable, transient};
+use crate::tools::{CallError, ScriptError, Transient, denied, immutable, transient};
 
 /// A release's step that failed; the definition knows who set what the cluster or the chart refuses.
 pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
     let title = error.to_string();
     let mut failure = match &error.cause {
         Cause::Images(violations) => return closed_world(violations),
-        Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => {
-            webhook(&title, source).unwrap_or_else(|| call(title, Code::Prepare, source))
-        }
-        Cause::Helm(source) => helm(definition, error, source),
-        Cause::NotReady(source, reason) => not_ready(&error.release, source, reason),
+        Cause::Otherwise(differences) => return vec![rendered_live(differences)],
         Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
         Cause::Killed(source) => killed(&error.release, source),
         Cause::Fenced(why) => kept_out(&error.release, why),
         Cause::Moved(to) => moved(&error.release, to),
         Cause::Stopped(stop) => stopped(stop),
         Cause::Observed(source) => call(title, Code::Cluster, source),
+        Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => {
+            webhook(&title, source).unwrap_or_else(|| call(title, Code::Prepare, source))
+        }
+        Cause::Forget(source) | Cause::Finish(source) => {
+            call(title, Code::Cluster, source).help("run the same command again")
+        }
+        Cause::Hook(source) => hook(&error.release, source),
+        Cause::Helm(source) => helm(definition, error, source),
+        Cause::NotReady(source, reason) => not_ready(&error.release, source, reason),
     };
     failure.details.extend(match error.tries {
         0 => None,
@@ -83,6 +89,26 @@ fn fixed(title: &str, source: &CallError) -> Option<Failure> {
     let mut failure = Failure::new(Code::Immutable, Kind::Yours, title).word(source.stderr());
     failure.ran = Some(source.to_string());
     Some(failure.help("undo the change, or delete the object yourself and run the same command again"))
+}
+
+/// A program of the definition.
+fn hook(release: &str, source: &ScriptError) -> Failure {
+    let title = format!("{release}: {source}");
+    match source {
+        ScriptError::NotRun { source, .. } => Failure::new(Code::Tool, Kind::Yours, title).detail(source.to_string()),
+        ScriptError::Interrupted { .. } => Failure::new(Code::Interrupted, Kind::Transient, title),
+        ScriptError::Failed { output, .. } => Failure::new(Code::Hook, Kind::Yours, title).word(&end_of(output)),
+        ScriptError::TimedOut { output, .. } => Failure::new(Code::Hook, Kind::Yours, title)
+            .word(&end_of(output))
+            .help("it was ended with everything it had started; give it a longer `timeout` if it only is slow"),
+    }
+}
+
+/// The last lines of what a program said.
+fn end_of(output: &str) -> String {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 fn not_ready(release: &str, source: &CallError, reason: &Reason) -> Failure {
