@@ -1,10 +1,15 @@
 //! What is to be done, as final data: built by a pure function from the desired state and one observation of the
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
+mod backward;
 mod foresee;
 mod images;
 mod inputs;
+mod keeps;
 mod observe;
+mod removal;
+mod revisions;
+mod rollback;
 mod run;
 mod saved;
 mod select;
@@ -15,10 +20,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::{Definition, Release, RenderGuard};
 
+pub use backward::{BackStep, Deed, Reason, Stage};
 pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
 pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
+pub use keeps::{Claim, Keeps, own_secrets};
 pub use observe::{Observation, Observed};
+pub use removal::Destruction;
+pub use revisions::{Revision, Revisions, RunRecord};
+pub use rollback::Rollback;
 pub use run::run_stamp;
 pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
@@ -33,6 +43,8 @@ pub mod label {
     pub const RUN: &str = "platctl.dev/run";
     /// Hash of everything that decides it.
     pub const INPUTS: &str = "platctl.dev/inputs";
+    /// The tier it was applied in: what is no longer declared is removed in its turn.
+    pub const TIER: &str = "platctl.dev/tier";
     /// The release that an object of ours is made for.
     pub const RELEASE: &str = "platctl.dev/release";
     /// Version of its chart.
@@ -51,6 +63,10 @@ pub struct Plan {
     pub tiers: Vec<TierPlan>,
     /// Releases with our labels that the definition no longer has, as NAMESPACE/NAME; they are left alone.
     pub undeclared: Vec<String>,
+    /// Releases with our labels that the environment switches off; they are left alone too.
+    pub switched_off: Vec<String>,
+    /// What is removed at the end, when everything else went well.
+    pub removals: Vec<Stage>,
 }
 
 /// What is done in one tier.
@@ -181,11 +197,14 @@ impl Plan {
             let steps = desired.iter().filter(|d| d.release.tier == index).map(step).collect();
             TierPlan { name: tier.name.clone(), gate: tier.gate, steps }
         });
+        let (undeclared, switched_off) = removal::left_alone(definition, observed);
         Plan {
             platform: environment.platform.clone(),
             environment: environment.name.clone(),
             tiers: tiers.filter(|tier| !tier.steps.is_empty()).collect(),
-            undeclared: undeclared(definition, observed),
+            undeclared,
+            switched_off,
+            removals: Vec::new(),
         }
     }
 
@@ -197,6 +216,11 @@ impl Plan {
     /// The steps that do something.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
         self.steps().filter(|step| step.action != Action::Unchanged)
+    }
+
+    /// Whether it does nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        self.changes().next().is_none() && self.removals.is_empty()
     }
 
     /// The releases that helm upgrades: their charts are told so.
@@ -220,9 +244,7 @@ impl Plan {
 
 fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environment: &str) -> Action {
     let Some(observed) = observed.filter(|o| o.status != "uninstalled") else { return Action::Install };
-    let ours =
-        observed.label(label::PLATFORM) == Some(platform) && observed.label(label::ENVIRONMENT) == Some(environment);
-    if !ours {
+    if !backward::is_ours(observed, platform, environment) {
         let owner = observed
             .label(label::PLATFORM)
             .map(|platform| format!("{platform}/{}", observed.label(label::ENVIRONMENT).unwrap_or("?")));
@@ -241,26 +263,12 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
     }
 }
 
-/// Releases that are exactly ours by their labels, but no longer wanted.
-fn undeclared(definition: &Definition, observed: &Observation) -> Vec<String> {
-    let environment = &definition.environment;
-    let declared = |namespace: &str, name: &str| {
-        definition.releases.iter().any(|release| release.namespace == namespace && release.name == name)
-    };
-    observed
-        .iter()
-        .filter(|(_, _, o)| o.label(label::PLATFORM) == Some(&environment.platform))
-        .filter(|(_, _, o)| o.label(label::ENVIRONMENT) == Some(&environment.name) && o.status != "uninstalled")
-        .filter(|(namespace, name, _)| !declared(namespace, name))
-        .map(|(namespace, name, _)| format!("{namespace}/{name}"))
-        .collect()
-}
-
 /// The labels a release is given.
 pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     let legal: String =
         step.version.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-    let labels: BTreeMap<&str, String> = [
+    let tier = plan.tiers.iter().find(|tier| tier.steps.iter().any(|other| other.release == step.release));
+    let mut labels: BTreeMap<&str, String> = [
         (label::PLATFORM, plan.platform.clone()),
         (label::ENVIRONMENT, plan.environment.clone()),
         (label::RUN, run.to_owned()),
@@ -268,6 +276,7 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
         (label::CHART_VERSION, legal),
     ]
     .into();
+    labels.extend(tier.filter(|tier| is_label_value(&tier.name)).map(|tier| (label::TIER, tier.name.clone())));
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
@@ -283,6 +292,13 @@ pub fn labels_until_done(
     let done = inputs.clone();
     inputs.1.push_str(".unfinished");
     (labels, Some(done))
+}
+
+/// Whether Kubernetes takes a text as a label's value.
+fn is_label_value(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
 }
 
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied

@@ -1,6 +1,7 @@
 //! helm's record of a release: what it installed last, and with what. Reads what is in the cluster; must not ask for it,
 //! nor write any of it: a record holds secrets in the clear.
 
+mod keep;
 mod unlock;
 
 use std::io::Read;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use crate::object::{InvalidObject, Stream};
 
+pub use keep::{Lasting, keeping};
 pub use unlock::unlocked;
 
 /// The most that a record may come to, unpacked. The API server takes 1 MiB of it, packed.

@@ -1,5 +1,6 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod lifecycle;
 mod marks;
 mod objects;
 mod records;
