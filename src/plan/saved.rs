@@ -221,7 +221,8 @@ impl Saved {
             moved = from;
         }
         let steps = as_observed(&self.plan) != as_observed(now);
-        if moved.is_empty() && (steps || self.plan.removals != now.removals) {
+        let others = self.plan.removals != now.removals || self.plan.taken != now.taken;
+        if moved.is_empty() && (steps || others) {
             moved.push(Moved::Steps);
         }
         moved
