@@ -9,10 +9,13 @@ mod support;
 
 mod capabilities;
 mod closed_world;
+mod conflict;
 mod failing;
 mod guard;
 mod interrupted;
+mod killed;
 mod oci;
+mod outage;
 mod planted;
 mod platform;
 mod pushing;
