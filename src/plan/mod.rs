@@ -8,6 +8,7 @@ mod observe;
 mod run;
 mod saved;
 mod select;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ pub use observe::{Observation, Observed};
 pub use run::run_stamp;
 pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
+pub use unfinished::labels_until_done;
 
 /// Labels on helm's record of a release.
 pub mod label {
@@ -201,9 +203,7 @@ impl Plan {
 
     /// The releases that helm upgrades: their charts are told so.
     pub fn upgrades(&self) -> BTreeSet<String> {
-        let is_upgrade =
-            |action: &Action| matches!(action, Action::Upgrade { because, .. } if *because != Because::InstallHooks);
-        let upgrades = self.steps().filter(|step| is_upgrade(&step.action));
+        let upgrades = self.steps().filter(|step| step.action.is_upgrade());
         upgrades.map(|step| step.release.clone()).collect()
     }
 
@@ -269,20 +269,6 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     ]
     .into();
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
-/// next run does it again unless the label that is also returned is set when everything is done.
-pub fn labels_until_done(
-    mut labels: Vec<(String, String)>,
-    follows: bool,
-) -> (Vec<(String, String)>, Option<(String, String)>) {
-    let Some(inputs) = labels.iter_mut().find(|(key, _)| follows && key == label::INPUTS) else {
-        return (labels, None);
-    };
-    let done = inputs.clone();
-    inputs.1.push_str(".unfinished");
-    (labels, Some(done))
 }
 
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied

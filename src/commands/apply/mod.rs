@@ -2,6 +2,7 @@
 
 pub mod guard;
 mod hooks;
+mod recreate;
 mod report;
 mod resume;
 mod reviewed;
@@ -36,6 +37,9 @@ pub struct Args {
     /// Begin nothing more after the first failure
     #[arg(long)]
     fail_fast: bool,
+    /// Delete what has fields that can't be changed in place, and make it anew: of a release, or one object; may be repeated
+    #[arg(long, value_name = "RELEASE|KIND/NAME")]
+    recreate: Vec<String>,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,
@@ -132,7 +136,7 @@ async fn apply(
         installation::check_needs(installation, &plan, &observed)?;
     }
     let asked = resume::asked(context, args);
-    let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast };
+    let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast, recreate: &args.recreate };
     let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
     report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
-use super::{guard, reviewed};
+use super::{guard, recreate, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
@@ -34,6 +34,8 @@ pub(super) struct How<'a> {
     pub reviewed: Option<&'a Saved>,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
+    /// Releases and objects that may be made anew.
+    pub recreate: &'a [String],
 }
 
 /// Does what the plan says: images first, then the cluster.
@@ -66,6 +68,7 @@ pub(super) async fn change(
     if let Some(saved) = how.reviewed {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
+    let mut anew = recreate::recreations(installation, plan, observed, &pairs, kubectl, how.recreate).await?;
     let salt = guard::salt()?;
     let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
@@ -76,23 +79,22 @@ pub(super) async fn change(
     let mut work = BTreeMap::new();
     for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
-        work.insert(
-            release.name.clone(),
-            prepare(
-                context,
-                workspace,
-                installation,
-                plan,
-                step,
-                release,
-                rendered,
-                expected.remove(&release.name),
-                &revealed,
-                kubectl,
-                began,
-            )
-            .await?,
-        );
+        let mut ready = prepare(
+            context,
+            workspace,
+            installation,
+            plan,
+            step,
+            release,
+            rendered,
+            expected.remove(&release.name),
+            &revealed,
+            kubectl,
+            began,
+        )
+        .await?;
+        ready.recreate = anew.remove(&release.name).unwrap_or_default();
+        work.insert(release.name.clone(), ready);
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
@@ -246,6 +248,7 @@ async fn prepare(
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
         labels,
+        recreate: Vec::new(),
         finish,
         finish_with_tier,
         hooks,

@@ -1,5 +1,6 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod deletion;
 mod marks;
 mod objects;
 mod records;
@@ -10,6 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use deletion::Cascade;
 pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
