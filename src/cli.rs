@@ -47,12 +47,29 @@ enum Verb {
     Template(commands::template::Args),
     /// Say what is wrong in the definition, of one environment or all, without a cluster or keys
     Lint(commands::lint::Args),
+    /// Show what differs: from what is installed, a revision, another environment or a bundle
+    Diff(commands::diff::Args),
     /// Show what apply would do
     Plan(commands::plan::Args),
     /// Make the cluster what the definition says
     Apply(commands::apply::Args),
     /// Show what is installed
     Status(commands::status::Args),
+    /// Show the runs of the environment, or the revisions of releases
+    ///
+    /// Runs are known from their journals, of which the newest 20 are kept in the cluster, and further back from helm's
+    /// records, of which helm keeps ten a release. With a release's name, or -l, it shows their revisions.
+    History(commands::history::Args),
+    /// Give releases what they had when a run was over, from the last tier to the first
+    ///
+    /// As far as helm's history reaches. Custom resource definitions of crds/, Secrets that platctl makes and data in volumes do
+    /// not go back. What came later is left; what was removed since is not installed.
+    Rollback(commands::rollback::Args),
+    /// Remove everything of the environment, or what is selected, from the last tier to the first
+    ///
+    /// Asks for the environment's name; where nobody can be asked, --confirm must give it. PersistentVolumeClaims, custom
+    /// resource definitions and namespaces stay unless they are named; --dry-run lists them.
+    Destroy(commands::destroy::Args),
     /// Compare the cluster with what the definition takes it for, or record what it offers
     ///
     /// Asks the cluster for its version, its uid and everything it offers, and compares that with the environment: its
@@ -140,7 +157,7 @@ async fn dispatch(context: &Context, interrupter: Interrupter, verb: Verb) -> Re
 /// waited for to their end, the others for a moment.
 async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
     let patient = match &verb {
-        Verb::Apply(_) => true,
+        Verb::Apply(_) | Verb::Destroy(_) | Verb::Rollback(_) => true,
         Verb::Secrets(args) => args.is_interactive(),
         _ => false,
     };
@@ -151,9 +168,13 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Push(args) => commands::push::run(context, args).await,
             Verb::Template(args) => commands::template::run(context, args).await,
             Verb::Lint(args) => commands::lint::run(context, args).await,
+            Verb::Diff(args) => commands::diff::run(context, args).await,
             Verb::Plan(args) => commands::plan::run(context, args).await,
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,
+            Verb::History(args) => commands::history::run(context, args).await,
+            Verb::Rollback(args) => commands::rollback::run(context, args).await,
+            Verb::Destroy(args) => commands::destroy::run(context, args).await,
             Verb::Doctor(args) => commands::doctor::run(context, args).await,
             Verb::Secrets(args) => commands::secrets::run(context, args).await,
             Verb::Inspect(_) | Verb::Unpack(_) | Verb::Values(_) => Ok(0),

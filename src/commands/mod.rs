@@ -3,21 +3,27 @@
 //! part of apply, `survey` of doctor.
 
 pub mod apply;
+mod backwards;
 pub mod bundle;
+pub mod destroy;
+pub mod diff;
 pub mod doctor;
 mod flags;
+pub mod history;
 pub mod image_list;
 pub mod inspect;
 pub mod installation;
 pub mod kitchen;
 pub mod lint;
 pub mod lock;
+mod network;
 pub mod plan;
 pub mod post_render;
 pub mod push;
 mod records;
 pub mod recover;
 pub mod reveal;
+pub mod rollback;
 pub mod runbook;
 pub mod secrets;
 pub mod status;

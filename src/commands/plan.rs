@@ -6,17 +6,20 @@ use std::path::PathBuf;
 use super::installation::Installation;
 use super::records;
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format, Rendering};
+use super::{API_VERSION, Context, Format, Rendering, apply, backwards};
 use crate::bundle::Bundle;
 use crate::definition::{Definition, Release};
 use crate::files;
-use crate::plan::{Action, Because, Blocked, Observation, Place, Plan, Saved, Seen, Step};
+use crate::plan::{Action, Because, Blocked, Desired, Observation, Place, Plan, Saved, Seen, Step};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failures};
 
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Show what `apply --prune` would do
+    #[arg(long)]
+    prune: bool,
     #[command(flatten)]
     rendering: Rendering,
     /// Output format
@@ -32,12 +35,13 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
+    apply::check_prune(context, args.prune)?;
     let workspace = Workspace::open(context)?.rendering(&args.rendering);
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let observed = records::observe(context, &kubectl, &installation.definition).await?;
-    let plan = Plan::build(&installation.definition, &desired, &observed);
+    let plan = planned(&installation.definition, &desired, &observed, args.prune);
     if let Some(path) = &args.save {
         let saved = saved(context, &workspace, &installation, &plan, &observed, &kubectl).await?;
         files::write_private(path, saved.to_json(PLATCTL).as_bytes())?;
@@ -49,6 +53,12 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     };
     context.ui.result(&text)?;
     Ok(0)
+}
+
+/// The plan, with what `--prune` removes.
+pub fn planned(definition: &Definition, desired: &[Desired<'_>], observed: &Observation, prune: bool) -> Plan {
+    let plan = Plan::build(definition, desired, observed);
+    if prune { plan.pruning(definition, observed) } else { plan }
 }
 
 /// What a plan says of who saved it.
@@ -95,7 +105,14 @@ pub async fn place(workspace: &Workspace, definition: &Definition, kubectl: &Kub
 pub fn summary(plan: &Plan) -> String {
     let (install, upgrade, unchanged) = plan.counts();
     let blocked = plan.changes().count() - install - upgrade;
-    let parts = [(install, "install"), (upgrade, "upgrade"), (blocked, "blocked"), (unchanged, "unchanged")];
+    let remove = plan.removed().count();
+    let parts = [
+        (install, "install"),
+        (upgrade, "upgrade"),
+        (remove, "remove"),
+        (blocked, "blocked"),
+        (unchanged, "unchanged"),
+    ];
     let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if said.is_empty() { "nothing declared".to_owned() } else { said.join(", ") }
 }
@@ -146,6 +163,12 @@ fn text(plan: &Plan) -> String {
     }
     for name in &plan.undeclared {
         text.push_str(&format!("no longer declared, left alone: {name}\n"));
+    }
+    for name in &plan.switched_off {
+        text.push_str(&format!("switched off, left alone: {name}\n"));
+    }
+    if !plan.removals.is_empty() {
+        text.push_str(&format!("removed at the end\n{}", backwards::list(&plan.removals)));
     }
     format!("{text}{}\n", summary(plan))
 }

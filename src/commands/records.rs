@@ -7,7 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Context, installation};
 use crate::definition::Definition;
-use crate::plan::Observation;
+use crate::execute::journal::{self, Journal};
+use crate::plan::{Observation, label};
 use crate::tools::Kubectl;
 use crate::ui::count;
 use crate::ui::failure::{self, Failures};
@@ -51,4 +52,52 @@ async fn by_namespace(context: &Context, kubectl: &Kubectl, definition: &Definit
          installed elsewhere and is no longer declared is not seen"
     ));
     Ok(found.concat())
+}
+
+/// The Secrets that were made for releases of an environment, in all namespaces or, for a user who may see no more, in these:
+/// namespace, name, …, labels.
+///
+/// # Errors
+/// [`Failures`] when they can't be listed.
+pub async fn own_secrets(
+    kubectl: &Kubectl,
+    definition: &Definition,
+    namespaces: &BTreeSet<&str>,
+) -> Result<String, Failures> {
+    let environment = &definition.environment;
+    let selector = format!(
+        "{}={},{}={},{}",
+        label::PLATFORM,
+        environment.platform,
+        label::ENVIRONMENT,
+        environment.name,
+        label::RELEASE
+    );
+    let refused = |error| failure::cluster("cannot list the Secrets that were made for releases", &error);
+    match kubectl.secrets(None, &selector).await {
+        Err(error) if error.is_forbidden() => {}
+        result => return result.map_err(refused),
+    }
+    let names: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    let selector = &selector;
+    let one = |namespace: String| async move { kubectl.secrets(Some(&namespace), selector).await };
+    let found: Vec<String> = stream::iter(names).map(one).buffered(AT_ONCE).try_collect().await.map_err(refused)?;
+    Ok(found.concat())
+}
+
+/// The journals of an environment's runs that are kept in the cluster, oldest first; none for a user who may not see them,
+/// which is then said.
+///
+/// # Errors
+/// [`Failures`] when the cluster can't be asked.
+pub async fn journals(context: &Context, kubectl: &Kubectl, definition: &Definition) -> Result<Vec<Journal>, Failures> {
+    let environment = &definition.environment;
+    let namespace = &context.global.state_namespace;
+    match journal::all_published(kubectl, namespace, &environment.platform, &environment.name).await {
+        Err(error) if error.is_forbidden() => {
+            context.ui.warn(format!("this user may not list ConfigMaps in {namespace}: no run's journal is seen"));
+            Ok(Vec::new())
+        }
+        journals => journals.map_err(|e| failure::cluster("cannot list the journals of runs", &e)),
+    }
 }

@@ -57,6 +57,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     for name in &plan.undeclared {
         context.ui.warn(format!("{name} is installed, but no longer declared"));
     }
+    for name in &plan.switched_off {
+        context.ui.warn(format!("{name} is installed, but switched off"));
+    }
     Ok(0)
 }
 

@@ -165,6 +165,28 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Reads the definition out of a tar that somebody else made of a whole folder; what is no file of a definition is passed
+    /// over, as [`Tree::read`] does.
+    ///
+    /// # Errors
+    /// [`TreeError`] for files that no definition may hold.
+    pub fn from_archive(bytes: &[u8]) -> Result<Tree, TreeError> {
+        let broken = |e: std::io::Error| TreeError::Refused { path: "archive".to_owned(), reason: e.to_string() };
+        let mut tree = Tree::default();
+        for entry in tar::Archive::new(bytes).entries().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let Ok(path) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
+            if entry.header().entry_type().is_file() && wanted(&path) && clean(&path) {
+                let (mut bytes, size) = (Vec::new(), entry.size().min(MAX_FILE + 1));
+                entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
+                tree.insert_checked(path, bytes)?;
+            }
+        }
+        tree.check_total()?;
+        tree.check_names()?;
+        Ok(tree)
+    }
+
     /// Packs the files; the same files give the same bytes.
     ///
     /// # Errors

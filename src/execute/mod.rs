@@ -1,6 +1,8 @@
 //! The one loop that changes a cluster: tiers in order, needs inside a tier, bounded concurrency. It does what the
 //! plan says and decides nothing; it tells what happens as events.
 
+mod backwards;
+mod chronicle;
 mod failed;
 mod hooks;
 pub mod journal;
@@ -23,6 +25,8 @@ use zeroize::Zeroizing;
 use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
+pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
+pub use chronicle::{Run, chronicle};
 pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};

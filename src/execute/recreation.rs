@@ -27,7 +27,7 @@ impl Recreation {
 /// Deletes what is to be made anew.
 pub(super) async fn delete(work: &Work, kubectl: &Kubectl) -> Result<(), CallError> {
     for Recreation { object, cascade } in &work.recreate {
-        kubectl.delete(object, *cascade, work.timeout).await?;
+        kubectl.delete_object(object, *cascade, work.timeout).await?;
     }
     Ok(())
 }

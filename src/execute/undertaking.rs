@@ -176,6 +176,11 @@ impl Undertaking {
             Err(ReleaseError { cause: Cause::Stopped(_), .. }) => State::Waiting,
             Err(_) => State::Failed,
         };
+        self.is_now(release, namespace, state).await;
+    }
+
+    /// Records how far a release is, once no process works on it.
+    pub(super) async fn is_now(&self, release: &str, namespace: &str, state: State) {
         let change = |entry: &mut Entry| {
             entry.state = state;
             (entry.pid, entry.pid_started) = (None, None);

@@ -1,29 +1,39 @@
 //! What is to be done, as final data: built by a pure function from the desired state and one observation of the
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
+mod backward;
 mod foresee;
 mod images;
 mod inputs;
+mod keeps;
+mod labels;
 mod observe;
+mod removal;
+mod revisions;
+mod rollback;
 mod run;
 mod saved;
 mod select;
-mod unfinished;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{Definition, Release, RenderGuard};
 
+pub use backward::{BackStep, Deed, Reason, Stage};
 pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
 pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
+pub use keeps::{Claim, Keeps, own_secrets};
+pub use labels::{labels, labels_until_done, object_labels};
 pub use observe::{Observation, Observed};
+pub use removal::Destruction;
+pub use revisions::{Revision, Revisions, RunRecord};
+pub use rollback::Rollback;
 pub use run::run_stamp;
 pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
-pub use unfinished::labels_until_done;
 
 /// Labels on helm's record of a release.
 pub mod label {
@@ -35,6 +45,8 @@ pub mod label {
     pub const RUN: &str = "platctl.dev/run";
     /// Hash of everything that decides it.
     pub const INPUTS: &str = "platctl.dev/inputs";
+    /// The tier it was applied in: what is no longer declared is removed in its turn.
+    pub const TIER: &str = "platctl.dev/tier";
     /// The release that an object of ours is made for.
     pub const RELEASE: &str = "platctl.dev/release";
     /// Version of its chart.
@@ -53,6 +65,10 @@ pub struct Plan {
     pub tiers: Vec<TierPlan>,
     /// Releases with our labels that the definition no longer has, as NAMESPACE/NAME; they are left alone.
     pub undeclared: Vec<String>,
+    /// Releases with our labels that the environment switches off; they are left alone too.
+    pub switched_off: Vec<String>,
+    /// What is removed at the end, when everything else went well.
+    pub removals: Vec<Stage>,
 }
 
 /// What is done in one tier.
@@ -183,11 +199,14 @@ impl Plan {
             let steps = desired.iter().filter(|d| d.release.tier == index).map(step).collect();
             TierPlan { name: tier.name.clone(), gate: tier.gate, steps }
         });
+        let (undeclared, switched_off) = removal::left_alone(definition, observed);
         Plan {
             platform: environment.platform.clone(),
             environment: environment.name.clone(),
             tiers: tiers.filter(|tier| !tier.steps.is_empty()).collect(),
-            undeclared: undeclared(definition, observed),
+            undeclared,
+            switched_off,
+            removals: Vec::new(),
         }
     }
 
@@ -199,6 +218,11 @@ impl Plan {
     /// The steps that do something.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
         self.steps().filter(|step| step.action != Action::Unchanged)
+    }
+
+    /// Whether it does nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        self.changes().next().is_none() && self.removals.is_empty()
     }
 
     /// The releases that helm upgrades: their charts are told so.
@@ -220,9 +244,7 @@ impl Plan {
 
 fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environment: &str) -> Action {
     let Some(observed) = observed.filter(|o| o.status != "uninstalled") else { return Action::Install };
-    let ours =
-        observed.label(label::PLATFORM) == Some(platform) && observed.label(label::ENVIRONMENT) == Some(environment);
-    if !ours {
+    if !backward::is_ours(observed, platform, environment) {
         let owner = observed
             .label(label::PLATFORM)
             .map(|platform| format!("{platform}/{}", observed.label(label::ENVIRONMENT).unwrap_or("?")));
@@ -239,48 +261,6 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
         _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },
         _ => Action::Upgrade { from, because: Because::Failed },
     }
-}
-
-/// Releases that are exactly ours by their labels, but no longer wanted.
-fn undeclared(definition: &Definition, observed: &Observation) -> Vec<String> {
-    let environment = &definition.environment;
-    let declared = |namespace: &str, name: &str| {
-        definition.releases.iter().any(|release| release.namespace == namespace && release.name == name)
-    };
-    observed
-        .iter()
-        .filter(|(_, _, o)| o.label(label::PLATFORM) == Some(&environment.platform))
-        .filter(|(_, _, o)| o.label(label::ENVIRONMENT) == Some(&environment.name) && o.status != "uninstalled")
-        .filter(|(namespace, name, _)| !declared(namespace, name))
-        .map(|(namespace, name, _)| format!("{namespace}/{name}"))
-        .collect()
-}
-
-/// The labels a release is given.
-pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
-    let legal: String =
-        step.version.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-    let labels: BTreeMap<&str, String> = [
-        (label::PLATFORM, plan.platform.clone()),
-        (label::ENVIRONMENT, plan.environment.clone()),
-        (label::RUN, run.to_owned()),
-        (label::INPUTS, step.inputs.clone()),
-        (label::CHART_VERSION, legal),
-    ]
-    .into();
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
-/// again must be equal.
-pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
-    let labels = [
-        (label::PLATFORM, &plan.platform),
-        (label::ENVIRONMENT, &plan.environment),
-        (label::RELEASE, &step.release),
-        ("app.kubernetes.io/managed-by", &"platctl".to_owned()),
-    ];
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -32,20 +32,15 @@ impl Observation {
     /// records are passed over.
     pub fn parse(table: &str) -> Observation {
         let mut releases: BTreeMap<(String, String), Observed> = BTreeMap::new();
-        for (namespace, labels) in table.lines().filter_map(row) {
-            let Some(name) = labels.get("name").cloned() else { continue };
-            let Some(revision) = labels.get("version").and_then(|v| v.parse().ok()) else { continue };
-            let status = labels.get("status").cloned().unwrap_or_default();
-            let entry = releases.entry((namespace, name)).or_default();
-            entry.ever |= matches!(status.as_str(), "deployed" | "superseded");
-            if status == "deployed" {
-                entry.deployed = entry.deployed.max(Some(revision));
+        for (place, record) in records(table) {
+            let entry = releases.entry(place).or_default();
+            let deployed = entry.deployed.max((record.status == "deployed").then_some(record.revision));
+            let ever = entry.ever || matches!(record.status.as_str(), "deployed" | "superseded");
+            if record.revision > entry.revision {
+                *entry = record;
             }
-            if revision > entry.revision {
-                entry.revision = revision;
-                entry.status = status;
-                entry.labels = labels;
-            }
+            entry.deployed = deployed;
+            entry.ever = ever;
         }
         Observation(releases)
     }
@@ -61,11 +56,28 @@ impl Observation {
     }
 }
 
+/// Every record of a table: namespace and release, and what its labels say.
+pub(super) fn records(table: &str) -> impl Iterator<Item = ((String, String), Observed)> {
+    table.lines().filter_map(row).filter_map(|(namespace, labels)| {
+        let name = labels.get("name")?.clone();
+        let revision = labels.get("version")?.parse().ok()?;
+        let status = labels.get("status").cloned().unwrap_or_default();
+        Some(((namespace, name), Observed { revision, status, deployed: None, ever: false, labels }))
+    })
+}
+
+/// Every object of a table: namespace, name and labels.
+pub(super) fn objects(table: &str) -> impl Iterator<Item = (&str, &str, BTreeMap<String, String>)> {
+    table.lines().filter_map(|line| {
+        let mut columns = line.split_whitespace();
+        let (namespace, name) = (columns.next()?, columns.next()?);
+        let labels = columns.next_back()?.split(',').filter_map(|pair| pair.split_once('='));
+        Some((namespace, name, labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    })
+}
+
 fn row(line: &str) -> Option<(String, BTreeMap<String, String>)> {
-    let mut columns = line.split_whitespace();
-    let namespace = columns.next()?;
-    let labels = columns.next_back()?.split(',').filter_map(|pair| pair.split_once('='));
-    let labels: BTreeMap<String, String> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let (namespace, _, labels) = objects(line).next()?;
     (labels.get("owner").map(String::as_str) == Some("helm")).then(|| (namespace.to_owned(), labels))
 }
 

@@ -220,7 +220,7 @@ impl Saved {
         if moved.is_empty() {
             moved = from;
         }
-        if moved.is_empty() && self.plan.tiers != now.tiers {
+        if moved.is_empty() && (self.plan.tiers != now.tiers || self.plan.removals != now.removals) {
             moved.push(Moved::Steps);
         }
         moved

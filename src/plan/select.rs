@@ -20,9 +20,19 @@ pub struct InvalidSelector(String);
 impl Selector {
     /// Whether a release is meant.
     pub fn matches(&self, definition: &Definition, release: &Release) -> bool {
-        let tier = &definition.tiers[release.tier].name;
-        (self.tiers.is_empty() || self.tiers.contains(tier))
-            && (self.names.is_empty() || self.names.contains(&release.name))
+        self.means(Some(&definition.tiers[release.tier].name), &release.name)
+    }
+
+    /// Whether a release of that tier, if it is known, and name is meant.
+    pub fn means(&self, tier: Option<&str>, name: &str) -> bool {
+        (self.tiers.is_empty() || tier.is_some_and(|tier| self.tiers.contains(tier)))
+            && (self.names.is_empty() || self.names.contains(name))
+    }
+
+    /// The same with one more name.
+    pub fn and_name(mut self, name: &str) -> Selector {
+        self.names.insert(name.to_owned());
+        self
     }
 
     /// Whether it means everything.

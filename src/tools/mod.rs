@@ -4,6 +4,7 @@
 mod births;
 mod catalog;
 mod complaint;
+mod git;
 mod helm;
 mod host;
 mod install;
@@ -18,7 +19,8 @@ mod sops;
 pub use births::{Birth, Births};
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
-pub use helm::{Helm, TemplateRequest, UpgradeRequest};
+pub use git::Git;
+pub use helm::{Helm, RollbackRequest, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
 pub use kubectl::{Cascade, Cluster, DryRun, Kubectl, Write, server_is_gone};

@@ -129,12 +129,31 @@ impl Ui {
         rpassword::prompt_password(prompt)
     }
 
+    /// Whether somebody is there who can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.terminal && io::stdin().is_terminal()
+    }
+
+    /// Asks something; the answer comes from [`read_line`].
+    pub fn ask(&self, question: &str) {
+        self.note(question);
+    }
+
     fn note(&self, text: &str) {
         let text = self.masked.hide(text);
         let mut err = io::stderr().lock();
         // There is nobody left to tell that nobody listens.
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
+}
+
+/// Reads a line that somebody types. Waits for ever, if nobody does.
+///
+/// # Errors
+/// That standard input can't be read.
+pub fn read_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map(|_| line)
 }
 
 /// A number of bytes for people.

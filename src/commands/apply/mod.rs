@@ -2,6 +2,7 @@
 
 pub mod guard;
 mod hooks;
+mod prune;
 mod recreate;
 mod report;
 mod resume;
@@ -12,8 +13,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Context;
+use super::backwards;
 use super::installation::{self, Installation};
-use super::plan::summary;
+use super::plan::{planned, summary};
 use super::records;
 use super::recover::{self, Recovery, Wanted};
 use super::undertake::{self, Began};
@@ -22,6 +24,8 @@ use crate::plan::{Desired, Observation, Plan, Saved};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
 
+pub use prune::check as check_prune;
+
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,7 +33,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
-    #[arg(long, value_name = "FILE", conflicts_with = "recover")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "prune"])]
     plan: Option<PathBuf>,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
@@ -40,6 +44,9 @@ pub struct Args {
     /// Delete what has fields that can't be changed in place, and make it anew: of a release, or one object; may be repeated
     #[arg(long, value_name = "RELEASE|KIND/NAME")]
     recreate: Vec<String>,
+    /// Remove releases that are no longer declared, or switched off, after everything else went well
+    #[arg(long)]
+    prune: bool,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,
@@ -65,6 +72,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
             None => Ok(0),
         };
     }
+    prune::check(context, args.prune)?;
     let begun = Instant::now();
     let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;
@@ -76,9 +84,10 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let desired = installation.desired(&workspace, &selector)?;
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
-    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref() };
+    let prune = saved.as_ref().map_or(args.prune, |saved| !saved.plan.removals.is_empty());
+    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune };
     let (plan, observed) = site.look(context).await?;
-    if args.dry_run || plan.changes().next().is_none() {
+    if args.dry_run || plan.is_nothing() {
         tell(context, &plan);
         if args.dry_run {
             report::show(&context.ui, &plan);
@@ -99,13 +108,14 @@ struct Site<'a> {
     desired: &'a [Desired<'a>],
     /// The plan that was reviewed.
     saved: Option<&'a Saved>,
+    prune: bool,
 }
 
 impl Site<'_> {
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
-        let Site { workspace, installation, kubectl, desired, saved } = self;
+        let Site { workspace, installation, kubectl, desired, saved, prune } = self;
         let observed = records::observe(context, kubectl, &installation.definition).await?;
-        let plan = Plan::build(&installation.definition, desired, &observed);
+        let plan = planned(&installation.definition, desired, &observed, *prune);
         if let Some(saved) = saved {
             reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
         }
@@ -128,7 +138,7 @@ async fn apply(
         (plan, observed) = site.look(context).await?;
     }
     tell(context, &plan);
-    if plan.changes().next().is_none() {
+    if plan.is_nothing() {
         return Ok(0);
     }
     refuse_blocked(&plan)?;
@@ -136,15 +146,25 @@ async fn apply(
         installation::check_needs(installation, &plan, &observed)?;
     }
     let asked = resume::asked(context, args);
-    let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast, recreate: &args.recreate };
-    let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
-    report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())
+    if plan.changes().next().is_some() {
+        let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast, recreate: &args.recreate };
+        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
+        report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
+    } else {
+        backwards::record(began, asked, &plan.removals).await?;
+    }
+    let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
+    prune::prune(context, &site, began, &plan).await?;
+    Ok(0)
 }
 
 fn tell(context: &Context, plan: &Plan) {
     context.ui.say("Plan", summary(plan));
     for name in &plan.undeclared {
-        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone"));
+        context.ui.warn(format!("{name} is installed, but no longer declared; it is left alone (--prune removes it)"));
+    }
+    for name in &plan.switched_off {
+        context.ui.warn(format!("{name} is installed, but switched off; it is left alone (--prune removes it)"));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::commands::Context;
 use crate::commands::plan::action;
+use crate::commands::{Context, backwards};
 use crate::definition::Definition;
 use crate::execute::{Ended, Event, Report};
 use crate::plan::{Action, Plan, Step};
@@ -18,6 +18,9 @@ pub(super) fn show(ui: &Ui, plan: &Plan) {
             ui.line(format!("Would apply {}", tier.name));
             changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
         }
+    }
+    if !plan.removals.is_empty() {
+        ui.line(format!("Would remove\n{}", backwards::list(&plan.removals).trim_end()));
     }
 }
 

@@ -23,6 +23,9 @@ struct Again {
 /// earlier run, are left out.
 pub(super) fn asked(context: &Context, args: &Args) -> Asked {
     let mut flags = Vec::new();
+    if args.prune {
+        flags.push("--prune".to_owned());
+    }
     if args.skip_needs {
         flags.push("--skip-needs".to_owned());
     }

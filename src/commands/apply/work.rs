@@ -7,6 +7,7 @@ use super::hooks;
 use super::report::draw;
 use super::{guard, recreate, reviewed};
 use crate::bundle::ImageInfo;
+use crate::commands::backwards;
 use crate::commands::installation::Installation;
 use crate::commands::post_render::Task;
 use crate::commands::undertake::Began;
@@ -137,7 +138,7 @@ fn entries(plan: &Plan, observed: &Observation) -> Vec<Entry> {
         let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
         Entry::waiting(&step.release, &step.namespace, verb(&step.action), before)
     };
-    plan.changes().map(entry).collect()
+    plan.changes().map(entry).chain(backwards::entries(&plan.removals)).collect()
 }
 
 /// An action in one word.

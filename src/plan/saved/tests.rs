@@ -21,7 +21,14 @@ fn plan() -> Plan {
     let from = Some("0.9.0".to_owned());
     let steps = vec![step("a", Action::Install), step("b", Action::Upgrade { from, because: Because::Inputs })];
     let tier = TierPlan { name: "apps".to_owned(), gate: true, steps };
-    Plan { platform: "ml".into(), environment: "prod".into(), tiers: vec![tier], undeclared: vec!["ns/x".into()] }
+    Plan {
+        platform: "ml".into(),
+        environment: "prod".into(),
+        tiers: vec![tier],
+        undeclared: vec!["ns/x".into()],
+        switched_off: Vec::new(),
+        removals: Vec::new(),
+    }
 }
 
 fn observed(revision: u64, status: &str, inputs: &str) -> Observation {
@@ -120,6 +127,9 @@ fn whatever_moved_is_named() {
     let mut now = plan();
     now.tiers[0].gate = false;
     assert_eq!(saved().moved(&place("uid"), &now, &same), [Moved::Steps]);
+    let mut now = plan();
+    now.removals.push(crate::plan::Stage { tier: None, gate: true, steps: Vec::new() });
+    assert_eq!(saved().moved(&place("uid"), &now, &same), [Moved::Steps], "nothing is removed that nobody looked at");
     let mut other = place("uid");
     other.lock = Digest::of("another");
     assert!(matches!(&saved().moved(&other, &plan(), &same)[..], [Moved::Place { what: "lock", .. }]));

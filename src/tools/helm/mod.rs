@@ -1,5 +1,7 @@
 //! helm: one method a command. Global state of the user (homes, plugins, repositories, variables) never reaches it.
 
+mod lifecycle;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use crate::tools::births::Births;
 use crate::tools::kubectl::Cluster;
 use crate::tools::plugin;
 use crate::tools::process::{self, Call, CallError, Interrupt};
+
+pub use lifecycle::RollbackRequest;
 
 /// A helm executable in surroundings of its own.
 #[derive(Debug, Clone)]

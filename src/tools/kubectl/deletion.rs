@@ -21,7 +21,7 @@ impl Kubectl {
     ///
     /// # Errors
     /// [`CallError`] with kubectl's own word; also when it is not gone in time.
-    pub async fn delete(&self, object: &Json, cascade: Cascade, timeout: Duration) -> Result<(), CallError> {
+    pub async fn delete_object(&self, object: &Json, cascade: Cascade, timeout: Duration) -> Result<(), CallError> {
         let meta = &object["metadata"];
         let identity = json!({"apiVersion": object["apiVersion"], "kind": object["kind"],
             "metadata": {"name": meta["name"], "namespace": meta["namespace"]}});

@@ -1,6 +1,7 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
 mod deletion;
+mod lifecycle;
 mod marks;
 mod objects;
 mod records;

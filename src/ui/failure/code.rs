@@ -141,6 +141,12 @@ table! {
     PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
         "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
         "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    NoRevision = 431, Yours, "A definition can't be read at a revision",
+        "`diff git:REVISION` asks the git on the path: there is none, the folder is in no repository, or the repository has no such revision.",
+        "`git -C FOLDER rev-parse REVISION` says the same. In CI fetch enough history: a shallow clone has no other revisions.";
+    RecordUnreadable = 432, Permanent, "helm's record of a release can't be read",
+        "The Secret in which helm keeps the release is damaged, or was written by something else.",
+        "`helm get manifest NAME -n NAMESPACE` reads the same record. Where that fails too, roll back to an older revision, or apply: the next revision has a record of its own.";
     ChartHook = 441, Yours, "A hook of the chart failed",
         "A Job or pod that the chart runs before or after it is installed or upgraded failed, or did not end within `timeout`. The failure names it, its pod, the exit code and the last lines of its log.",
         "Mend what it complains about and run the same command again. A release that was never deployed and has hooks for the installation alone is then installed again, so that they run; PersistentVolumeClaims stay.";

@@ -1,7 +1,18 @@
 //! Errors of what comes after an installation: looking back, taking back, removing.
 
+use super::cluster::call;
+use std::collections::BTreeSet;
+
+use super::exit;
+use super::interruption::{moved, stopped};
 use super::{Code, Failure, Failures, Kind, cluster};
+use crate::execute::{BackCause, BackError, Cause};
+use crate::plan::Rollback;
+use crate::record::UnreadableRecord;
 use crate::tools::CallError;
+
+/// How many runs are named to whoever names none that is known.
+const RUNS_SHOWN: usize = 5;
 
 /// helm's records of a namespace can't be listed.
 pub fn records_hidden(namespace: &str, error: &CallError) -> Failures {
@@ -18,4 +29,50 @@ pub fn records_hidden(namespace: &str, error: &CallError) -> Failures {
         .help(format!("check it with: kubectl auth can-i list secrets --namespace {namespace}"));
     failure.ran = Some(error.to_string());
     failure.into()
+}
+
+/// helm's record of a release is damaged.
+pub fn unreadable_lasting(error: &UnreadableRecord) -> Failures {
+    Failure::caused(Code::NotRemoved, Kind::Permanent, error)
+        .help("see what is left of the release with `helm get manifest`, and remove it by hand")
+        .into()
+}
+
+/// A release that could not be taken away or back.
+pub fn backwards(error: &BackError) -> Failure {
+    let title = error.to_string();
+    match &error.cause {
+        BackCause::NotBegun(Cause::Stopped(stop)) => stopped(stop),
+        BackCause::NotBegun(Cause::Moved(found)) => moved(&error.release, found),
+        BackCause::NotBegun(Cause::Observed(source)) => call(title, Code::Cluster, source),
+        BackCause::NotBegun(cause) => Failure::caused(Code::NotRemoved, Kind::Permanent, cause),
+        BackCause::Keep(source) => call(title, Code::NotRemoved, source).help("nothing of it was removed"),
+        BackCause::Remove(source) | BackCause::Leftovers(_, source) => call(title, Code::NotRemoved, source),
+        BackCause::Unreadable(source) => Failure::caused(Code::NotRemoved, Kind::Permanent, source)
+            .help("nothing of it was removed; see what it has with `helm get manifest`, and remove it by hand"),
+        BackCause::RollBack(source) => call(title, Code::NotRolledBack, source)
+            .help("the same command goes on; `platctl apply` goes forward again"),
+        BackCause::Label(source) => call(title, Code::NotRolledBack, source),
+    }
+}
+
+/// A run that nobody knows.
+pub fn no_such_run(run: &str, known: &BTreeSet<&str>) -> Failures {
+    let failure = Failure::new(Code::NoSuchRun, Kind::Yours, format!("no run of this environment is called `{run}`"));
+    let newest: Vec<&str> = known.iter().rev().take(RUNS_SHOWN).copied().collect();
+    let failure = match newest.is_empty() {
+        true => failure.detail("no run of it is known"),
+        false => failure.detail(format!("the newest are: {}", newest.join(", "))),
+    };
+    Failures::from(failure.help("`platctl history` lists them")).exit(exit::REFUSED)
+}
+
+/// helm no longer has what a rollback would need.
+pub fn history_too_short(plan: &Rollback) -> Failures {
+    let title = format!("helm's history does not reach back to run {}: nothing was changed", plan.to);
+    let failure = Failure::new(Code::HistoryTooShort, Kind::Yours, title)
+        .detail(format!("its revisions of that time are gone for: {}", plan.beyond.join(", ")))
+        .help("helm keeps ten revisions of a release: `platctl history RELEASE` lists them")
+        .help("roll back to a later run, leave these out with -l, or apply the definition of that time");
+    Failures::from(failure).exit(exit::REFUSED)
 }

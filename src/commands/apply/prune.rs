@@ -1,0 +1,52 @@
+//! `apply --prune`: removes what the plan says is no longer wanted, after everything else went well.
+
+use std::time::Instant;
+
+use crate::commands::Context;
+use crate::commands::backwards::{self, Site};
+use crate::commands::undertake::Began;
+use crate::definition::Definition;
+use crate::plan::{BackStep, Plan};
+use crate::ui::duration;
+use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
+
+/// Refuses a selection: what is not selected would count as not wanted.
+///
+/// # Errors
+/// [`Failures`] when there is one.
+pub fn check(context: &Context, prune: bool) -> Result<(), Failures> {
+    if !prune || context.global.selector.is_none() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Usage, Kind::Yours, "--prune looks at everything, and -l does not")
+        .help("leave out -l, or remove single releases with `platctl destroy -l name=NAME`");
+    Err(Failures::from(failure).exit(exit::USAGE))
+}
+
+/// Removes what the plan says. The run's journal has it already.
+///
+/// # Errors
+/// [`Failures`], one for each release that was not removed.
+pub async fn prune(context: &Context, site: &Site<'_>, began: &Began, plan: &Plan) -> Result<(), Failures> {
+    let steps: Vec<&BackStep> = plan.removed().collect();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let gathered =
+        backwards::gather::removal(site.kubectl, site.definition, &steps, &declared(site.definition)).await?;
+    let report = backwards::carry_out(context, site, began, &plan.removals, &gathered.work).await?;
+    if let Some(failures) = backwards::conclude(&report, steps.len()) {
+        return Err(failures);
+    }
+    context.ui.say("Pruned", format!("{0} of {0} in {1}", steps.len(), duration(begun.elapsed())));
+    for line in backwards::cleanup(&gathered.keeps, &|_| false) {
+        context.ui.say("Kept", line);
+    }
+    Ok(())
+}
+
+/// What stays: everything that is declared.
+fn declared(definition: &Definition) -> Vec<(String, String)> {
+    definition.releases.iter().map(|release| (release.namespace.clone(), release.name.clone())).collect()
+}

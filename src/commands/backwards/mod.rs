@@ -1,0 +1,93 @@
+//! What `destroy`, `rollback` and `apply --prune` have in common: doing what stages say, telling what happens, and what
+//! stays.
+
+pub mod gather;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Context;
+use super::undertake::Began;
+use super::workspace::Workspace;
+use crate::definition::Definition;
+use crate::execute::journal::{Asked, Entry};
+use crate::execute::{self, BackError, BackReport, BackWork, Hands};
+use crate::plan::{BackStep, Deed, Stage};
+use crate::tools::{self, Helm, Kubectl};
+use crate::ui::failure::{self, Failures};
+
+pub use tell::{cleanup, conclude, fates, list};
+
+use tell::draw;
+
+/// How often it is looked whether a helm has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Where something is taken away or back.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// Where tools come from.
+    pub workspace: &'a Workspace,
+    /// The definition.
+    pub definition: &'a Definition,
+    /// The cluster.
+    pub kubectl: &'a Kubectl,
+}
+
+/// Does what stages say, as a part of a run that holds the lease.
+///
+/// # Errors
+/// [`Failures`] before anything is changed.
+pub async fn carry_out(
+    context: &Context,
+    site: &Site<'_>,
+    began: &Began,
+    stages: &[Stage],
+    work: &BTreeMap<String, BackWork>,
+) -> Result<BackReport, Failures> {
+    let Site { workspace, definition, kubectl } = site;
+    let helm = began.helm(context, workspace.helm(context, &definition.environment).await?)?;
+    wait_for_others(context, &helm, stages).await;
+    let at_once = definition.environment.concurrency.releases;
+    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once, fail_fast: false };
+    let report = execute::backwards(stages, work, hands, &|event| draw(&context.ui, &event)).await;
+    let code = |error: &BackError| (error.release.clone(), failure::backwards(error).code.to_string());
+    began.undertaking.failed(&report.failed.iter().map(code).collect::<Vec<_>>()).await;
+    Ok(report)
+}
+
+/// Begins the journal of a run that does nothing but what stages say.
+///
+/// # Errors
+/// [`Failures`] when it can't be written.
+pub async fn record(began: &Began, asked: Asked, stages: &[Stage]) -> Result<(), Failures> {
+    began.undertaking.record(asked, entries(stages)).await.map_err(|error| failure::not_recorded(&error))
+}
+
+/// What the journal says of stages before anything is begun.
+pub fn entries<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<Entry> {
+    let steps = stages.into_iter().flat_map(|stage| &stage.steps);
+    let entry = |step: &BackStep| {
+        let action = match step.deed {
+            Deed::Remove { .. } => "remove",
+            Deed::RollBack { .. } => "rollback",
+            Deed::Unchanged => return None,
+        };
+        Some(Entry::waiting(&step.release, &step.namespace, action, Some(step.revision)))
+    };
+    steps.filter_map(entry).collect()
+}
+
+/// Waits for helms that a killed run left at work on this host.
+async fn wait_for_others(context: &Context, helm: &Helm, stages: &[Stage]) {
+    for step in stages.iter().flat_map(|stage| &stage.steps) {
+        let is_at_work = || tools::at_work(&helm.program).contains(&(step.release.clone(), step.namespace.clone()));
+        if is_at_work() {
+            context.ui.say("Waiting", format!("for the helm that an earlier run left at work on {}", step.release));
+            while is_at_work() && !context.interrupt.said() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One release taken away or back, and what its failure means.
+
+use super::BackWork;
+use crate::execute::journal::State;
+use crate::execute::{Cause, Hands};
+use crate::plan::{BackStep, Deed, label};
+use crate::record::{self, UnreadableRecord};
+use crate::tools::{CallError, Helm, Interrupt, RollbackRequest};
+
+/// A release's step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{release}: {cause}")]
+pub struct BackError {
+    /// The release.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Why.
+    #[source]
+    pub cause: BackCause,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackCause {
+    /// It must not be begun, or somebody else changed it since it was planned: nothing was changed.
+    #[error("it was not begun")]
+    NotBegun(Cause),
+    /// What must be kept could not be marked: nothing was removed.
+    #[error("what has to outlive it can't be marked")]
+    Keep(#[source] CallError),
+    /// helm's record of it is damaged: nothing was removed.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableRecord),
+    /// helm could not remove it.
+    #[error("helm could not remove it")]
+    Remove(#[source] CallError),
+    /// Its Secrets or claims could not be deleted after it.
+    #[error("it is removed, but {0} could not be deleted")]
+    Leftovers(&'static str, #[source] CallError),
+    /// helm could not put it back.
+    #[error("helm could not put it back")]
+    RollBack(#[source] CallError),
+    /// It was put back, but the record does not say by which run.
+    #[error("it was put back, but its record can't be given the run's name")]
+    Label(#[source] CallError),
+}
+
+pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackError> {
+    let BackStep { release, namespace, .. } = step;
+    let result = match hands.run.begins(release, namespace, work.timeout).await {
+        Ok(()) => deed(step, work, hands).await,
+        Err(cause) => Err(BackCause::NotBegun(cause)),
+    };
+    let state = match &result {
+        Ok(()) => State::Done,
+        Err(BackCause::NotBegun(Cause::Stopped(_))) => State::Waiting,
+        Err(_) => State::Failed,
+    };
+    hands.run.is_now(release, namespace, state).await;
+    result.map_err(|cause| BackError { release: release.clone(), namespace: namespace.clone(), cause })
+}
+
+async fn deed(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+    match &step.deed {
+        Deed::Remove { .. } => remove(step, work, hands).await,
+        Deed::RollBack { to, .. } => roll_back(step, *to, work, hands).await,
+        Deed::Unchanged => Ok(()),
+    }
+}
+
+async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+    let BackStep { release, namespace, revision, .. } = step;
+    keep_what_lasts(release, namespace, *revision, hands).await?;
+    let cluster = &hands.kubectl.cluster;
+    patient(hands.helm).remove(release, namespace, work.timeout, cluster).await.map_err(BackCause::Remove)?;
+    for (kind, names, what) in
+        [("secret", &work.secrets, "its Secrets"), ("persistentvolumeclaim", &work.claims, "its claims")]
+    {
+        if !names.is_empty() {
+            let deleted = hands.kubectl.delete(kind, Some(namespace), names, work.timeout).await;
+            deleted.map_err(|error| BackCause::Leftovers(what, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// helm goes by its newest record when it removes: claims, definitions and namespaces of the chart's templates are marked
+/// there, so that it leaves them.
+async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: Hands<'_>) -> Result<(), BackCause> {
+    let secret = match hands.kubectl.release_record(namespace, release, revision).await {
+        Ok(secret) => secret,
+        // Somebody else removed it meanwhile.
+        Err(error) if error.stderr().contains("(NotFound)") => return Ok(()),
+        Err(error) => return Err(BackCause::Keep(error)),
+    };
+    match record::keeping(&secret)? {
+        Some(marked) => hands.kubectl.put_record(namespace, release, revision, &marked).await.map_err(BackCause::Keep),
+        None => Ok(()),
+    }
+}
+
+async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+    let BackStep { release, namespace, revision, .. } = step;
+    let request = RollbackRequest {
+        release,
+        namespace,
+        to,
+        wait: work.wait,
+        timeout: work.timeout,
+        cluster: &hands.kubectl.cluster,
+    };
+    patient(hands.helm).roll_back(&request).await.map_err(BackCause::RollBack)?;
+    // helm gives the new revision all labels of the old one, its run too. The run is this one: whoever wants to come back
+    // here names it.
+    let run = hands.run.run();
+    let labelled =
+        hands.kubectl.label_record(namespace, release, revision + 1, &[(label::RUN.to_owned(), run.to_owned())]).await;
+    labelled.map_err(BackCause::Label)
+}
+
+/// helm that is not told of an interrupt: `uninstall` and `rollback` do not hear it, and would be ended in the middle.
+/// Nothing more is begun; what is begun ends by itself, at the latest when its time is over.
+fn patient(helm: &Helm) -> Helm {
+    Helm { interrupt: Interrupt::never(), ..helm.clone() }
+}
