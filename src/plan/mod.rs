@@ -14,6 +14,7 @@ mod rollback;
 mod run;
 mod saved;
 mod select;
+mod taken;
 
 use std::collections::BTreeSet;
 
@@ -34,6 +35,7 @@ pub use rollback::Rollback;
 pub use run::run_stamp;
 pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
+pub use taken::Taken;
 
 /// Labels on helm's record of a release.
 pub mod label {
@@ -69,6 +71,9 @@ pub struct Plan {
     pub switched_off: Vec<String>,
     /// What is removed at the end, when everything else went well.
     pub removals: Vec<Stage>,
+    /// What steps take over of what is in the cluster, by release.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<String, Taken>,
 }
 
 /// What is done in one tier.
@@ -122,6 +127,11 @@ pub enum Action {
         /// Why it is not unchanged.
         because: Because,
     },
+    /// It is there and is what it should be, but was made by others: it becomes ours.
+    Adopt {
+        /// helm's revision of it.
+        revision: u64,
+    },
     /// It is in a state that must be cleared first.
     Blocked {
         /// Why.
@@ -141,6 +151,10 @@ pub enum Because {
     NeverDeployed,
     /// The same, and it has hooks for the installation alone: it is installed again.
     InstallHooks,
+    /// Live objects are not what was installed.
+    Drifted,
+    /// Others made it, and it becomes ours.
+    Adopted,
 }
 
 /// Why nothing may be done with a release.
@@ -207,6 +221,7 @@ impl Plan {
             undeclared,
             switched_off,
             removals: Vec::new(),
+            taken: BTreeMap::new(),
         }
     }
 
@@ -229,6 +244,11 @@ impl Plan {
     pub fn upgrades(&self) -> BTreeSet<String> {
         let upgrades = self.steps().filter(|step| step.action.is_upgrade());
         upgrades.map(|step| step.release.clone()).collect()
+    }
+
+    /// How many steps only give a release our labels.
+    pub fn adopted(&self) -> usize {
+        self.steps().filter(|step| matches!(step.action, Action::Adopt { .. })).count()
     }
 
     /// How many steps install, upgrade and leave as it is.

@@ -29,6 +29,7 @@ pub(super) fn asked(context: &Context, args: &Args) -> Asked {
     if args.skip_needs {
         flags.push("--skip-needs".to_owned());
     }
+    flags.extend(args.claiming.flags());
     Asked { selector: context.global.selector.clone(), flags }
 }
 

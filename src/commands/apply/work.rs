@@ -146,6 +146,7 @@ fn verb(action: &Action) -> &'static str {
     match action {
         Action::Install => "install",
         Action::Upgrade { .. } => "upgrade",
+        Action::Adopt { .. } => "adopt",
         Action::Unchanged | Action::Blocked { .. } => "none",
     }
 }
@@ -248,6 +249,8 @@ async fn prepare(
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
+        take_ownership: plan.taken.get(&release.name).is_some_and(|taken| taken.adopted),
+        force_conflicts: plan.taken.get(&release.name).is_some_and(|taken| !taken.fields.is_empty()),
         labels,
         recreate: Vec::new(),
         finish,

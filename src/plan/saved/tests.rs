@@ -28,6 +28,7 @@ fn plan() -> Plan {
         undeclared: vec!["ns/x".into()],
         switched_off: Vec::new(),
         removals: Vec::new(),
+        taken: Default::default(),
     }
 }
 
