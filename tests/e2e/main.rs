@@ -29,3 +29,4 @@ mod shipped_minimal;
 mod shipped_renders;
 mod site_process;
 mod straight;
+mod taken;

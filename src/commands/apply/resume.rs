@@ -30,6 +30,7 @@ pub(super) fn asked(context: &Context, args: &Args, reviewed: Option<&Saved>) ->
             flags.push(flag.to_owned());
         }
     }
+    flags.extend(args.claiming.flags());
     // A plan that was reviewed is not done again once a part of it was done; what it was about is.
     let selector = reviewed.map_or(&context.global.selector, |saved| &saved.selector);
     Asked { selector: selector.clone(), flags }

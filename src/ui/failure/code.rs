@@ -207,6 +207,9 @@ table! {
     NotRolledBack = 467, Yours, "A release was not put back",
         "helm could not go back to the revision: its objects are refused today, a hook failed, or it did not become ready.",
         "The failure has helm's words. Run the same command again, or go forward with `platctl apply`.";
+    AdoptionConflict = 471, Yours, "Adopting a release would change fields that others set",
+        "Objects of the release are there, and some of their fields were set by others (`kubectl edit`, an operator, another tool) to something else than the release has. They are named with their field managers. Nothing was changed.",
+        "Set these fields in the release's values as they are in the cluster, or take them over with `--force-conflicts`.";
     Network = 501, Transient, "The network failed",
         "A download was cut off, refused, or did not answer, several times over.",
         "Run the same command again; check proxy, authority (`--ca-file`) and mirrors (`--mirror`).";
