@@ -47,11 +47,12 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let plan = planned(&installation.definition, &desired, &observed, args.prune);
     let (workspace, installation, kubectl) = (&workspace, &installation, &kubectl);
     let looking = Looking { context, workspace, installation, kubectl, observed: &observed };
-    let plan = looking.claimed(plan, &args.claiming).await?;
+    let mut plan = looking.claimed(plan, &args.claiming).await?;
     if let Some(path) = &args.save {
         let saved = saved(context, workspace, installation, &plan, &observed, kubectl).await?;
         files::write_private(path, saved.to_json(PLATCTL).as_bytes())?;
         context.ui.say("Saved", path.display().to_string());
+        plan = saved.plan;
     }
     let text = match args.output {
         Format::Text => text(&plan),
@@ -79,22 +80,17 @@ async fn saved(
     observed: &Observation,
     kubectl: &Kubectl,
 ) -> Result<Saved, Failures> {
+    let (plan, rendered) = installation.foreseen(context, workspace, plan).await?;
     let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
-    let releases: Vec<&Release> = installation.definition.releases.iter().filter(changing).collect();
-    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let releases = installation.definition.releases.iter().filter(changing);
     let salt = super::apply::guard::salt()?;
     let mut expected = BTreeMap::new();
-    for (release, rendered) in releases.iter().zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
+    for (release, rendered) in releases.zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
         expected.insert(release.name.clone(), installation.expected(release, rendered, &salt)?);
     }
-    Ok(Saved {
-        plan: plan.clone(),
-        selector: context.global.selector.clone(),
-        place: place(workspace, &installation.definition, kubectl).await?,
-        seen: plan.steps().map(|step| Seen::of(step, observed)).collect(),
-        salt,
-        expected,
-    })
+    let seen = plan.steps().map(|step| Seen::of(step, observed)).collect();
+    let place = place(workspace, &installation.definition, kubectl).await?;
+    Ok(Saved { plan, selector: context.global.selector.clone(), place, seen, salt, expected })
 }
 
 /// What a plan of this definition for this cluster is made from.

@@ -106,8 +106,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
         None => {}
     }
-    if let Left::Pending { status, deployed } = settle::left(step, &error, hands).await? {
-        return Err(Cause::Left { status, deployed, error });
+    match settle::left(step, &error, hands).await? {
+        Left::Pending { status, deployed } => return Err(Cause::Left { status, deployed, error }),
+        Left::Untouched => return Err(Cause::Killed(error)),
+        Left::Unlocked | Left::Well => {}
     }
     if error.interrupted() || !readiness::gave_up(error.stderr()) {
         return Err(Cause::Helm(error));

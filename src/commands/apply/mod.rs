@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "prune"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "resume", "prune"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
     claiming: Claiming,
@@ -98,8 +98,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         }
         return Ok(0);
     }
-    let began = undertake::begin(context, kubectl, &installation.definition, "apply").await?;
-    let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
+    // On the heap, as other parts of a run: together they are too much for a thread's stack.
+    let began = Box::pin(undertake::begin(context, kubectl, &installation.definition, "apply")).await?;
+    let result = Box::pin(apply(context, &args, &site, (plan, observed), &began, begun)).await;
     began.end(undertake::outcome(&result)).await;
     result
 }
@@ -117,6 +118,7 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What is to be done by what the cluster has now; refused when a saved plan says otherwise.
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
         let Site { workspace, installation, kubectl, desired, saved, prune, claiming } = self;
         let observed = records::observe(context, kubectl, &installation.definition).await?;
@@ -141,7 +143,7 @@ async fn apply(
 ) -> Result<u8, Failures> {
     let Site { workspace, installation, kubectl, .. } = site;
     let (mut plan, mut observed) = if began.followed { site.look(context).await? } else { seen };
-    if recovered(context, args, site, &plan, &observed, began).await? {
+    if Box::pin(recovered(context, args, site, &plan, &observed, began)).await? {
         (plan, observed) = site.look(context).await?;
     }
     tell(context, &plan);
@@ -152,16 +154,16 @@ async fn apply(
     if !args.skip_needs {
         installation::check_needs(installation, &plan, &observed)?;
     }
-    let asked = resume::asked(context, args);
+    let asked = resume::asked(context, args, site.saved);
     if plan.changes().next().is_some() {
-        let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast, recreate: &args.recreate };
-        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
+        let how = work::How { began, asked, fail_fast: args.fail_fast, recreate: &args.recreate };
+        let report = Box::pin(work::change(context, site, &plan, &observed, how)).await?;
         report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
     } else {
         backwards::record(began, asked, &plan.removals).await?;
     }
     let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
-    prune::prune(context, &site, began, &plan).await?;
+    Box::pin(prune::prune(context, &site, began, &plan)).await?;
     Ok(0)
 }
 

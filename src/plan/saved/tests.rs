@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::object::Stream;
-use crate::plan::{Action, Because, TierPlan};
 
 fn step(release: &str, action: Action) -> Step {
     Step {

@@ -21,7 +21,7 @@ pub enum Write {
 }
 
 /// Words for a server that can't be reached now. Each may come from kubectl, helm, the API server or etcd behind it.
-const GONE: [&str; 15] = [
+const GONE: [&str; 17] = [
     "connection refused",
     "was refused - did you specify",
     "unable to connect to the server",
@@ -32,11 +32,13 @@ const GONE: [&str; 15] = [
     "network is unreachable",
     "i/o timeout",
     "tls handshake timeout",
-    "client.timeout",
+    "client.timeout exceeded",
     "etcdserver: ",
     "unexpected eof",
     "cluster unreachable",
     "apiserver not ready",
+    "http2: client connection",
+    "server sent goaway",
 ];
 
 /// Whether a tool says that the API server could not be reached or could not answer: nothing of its answer is about what

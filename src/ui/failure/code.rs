@@ -171,8 +171,8 @@ table! {
     LeaseLost = 452, Transient, "The run has lost its lease",
         "The lease could not be renewed for 30 s, because the API server did not answer or this host slept, or somebody removed or took it. Helms at work were waited for; nothing more was begun, and what had not written yet was kept from it.",
         "When the API server answers and no other run is at work: `platctl apply --resume`.";
-    LeftPending = 453, Yours, "helm left a release in the middle of an operation",
-        "helm was killed, or could not reach the API server to write how it ended. Its record says `pending-…`, and no helm works on it any more: this run had started the only one.",
+    LeftPending = 453, Yours, "helm did not end by itself",
+        "helm was killed, or could not reach the API server to write how it ended. Mostly its record then says `pending-…`; no helm works on it any more, because this run had started the only one.",
         "`platctl apply --resume` marks the operation as failed, without touching an object, and goes on. Or choose: `--recover rollback`, `--recover uninstall`, `--recover unlock`.";
     Moved = 454, Yours, "Somebody else changed a release since it was planned",
         "Right before a release is changed, its newest revision is compared with the one that the plan was made for. Somebody else's helm has made another one in between. It was not overwritten.",
