@@ -12,6 +12,7 @@ mod closed_world;
 mod failing;
 mod guard;
 mod interrupted;
+mod lifecycle;
 mod oci;
 mod planted;
 mod platform;
