@@ -47,6 +47,8 @@ enum Verb {
     Template(commands::template::Args),
     /// Say what is wrong in the definition, of one environment or all, without a cluster or keys
     Lint(commands::lint::Args),
+    /// Show what differs: from what is installed, a revision, another environment or a bundle
+    Diff(commands::diff::Args),
     /// Show what apply would do
     Plan(commands::plan::Args),
     /// Make the cluster what the definition says
@@ -166,6 +168,7 @@ async fn interruptible(context: &Context, verb: Verb) -> Result<u8, Failures> {
             Verb::Push(args) => commands::push::run(context, args).await,
             Verb::Template(args) => commands::template::run(context, args).await,
             Verb::Lint(args) => commands::lint::run(context, args).await,
+            Verb::Diff(args) => commands::diff::run(context, args).await,
             Verb::Plan(args) => commands::plan::run(context, args).await,
             Verb::Apply(args) => commands::apply::run(context, args).await,
             Verb::Status(args) => commands::status::run(context, args).await,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Context;
 use super::workspace::Workspace;
 use crate::capabilities::{self, Capabilities};
-use crate::definition::{Definition, Release};
+use crate::definition::{Definition, Hook, Hooks, Release};
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::object::Stream;
@@ -84,6 +84,7 @@ impl Installation {
             capabilities: self.capabilities.digest(),
             wait: release.wait,
             sealed,
+            hooks: hooks(workspace, release),
             secrets,
         });
         Ok(Desired { release, version: locked.version.clone(), inputs })
@@ -131,6 +132,14 @@ impl Installation {
             Stream::parse(text).map_err(|source| RenderError::Object { release: release.name.clone(), source });
         Ok(Expected::of(&stream?, &release.namespace, salt))
     }
+}
+
+/// The programs around a release, with their content.
+fn hooks<'r>(workspace: &Workspace, release: &'r Release) -> Vec<(&'static str, &'r str, Digest)> {
+    let Hooks { before, after } = &release.hooks;
+    let digest = |hook: &Hook| Digest::of(workspace.tree.get(&hook.path).unwrap_or_default());
+    let of = |when, hooks: &'r [Hook]| hooks.iter().map(move |hook| (when, hook.path.as_str(), digest(hook)));
+    of("before", before).chain(of("after", after)).collect()
 }
 
 /// What a release renders, with what of it may not run.

@@ -124,7 +124,12 @@ pub fn action(step: &Step) -> String {
         Action::Unchanged => format!("unchanged  {version}"),
         Action::Install => format!("install  {version}"),
         Action::Upgrade { from: Some(from), .. } if from != version => format!("upgrade  {from} → {version}"),
-        Action::Upgrade { because: Because::Failed, .. } => format!("upgrade  {version}, its last run failed"),
+        Action::Upgrade { because: Because::InstallHooks, .. } => {
+            format!("install again  {version}, its install hooks never ran")
+        }
+        Action::Upgrade { because: Because::Failed | Because::NeverDeployed, .. } => {
+            format!("upgrade  {version}, its last run failed")
+        }
         Action::Upgrade { .. } => format!("upgrade  {version}"),
         Action::Blocked { reason: Blocked::Pending { status, .. } } => format!("blocked  helm left it in `{status}`"),
         Action::Blocked { reason: Blocked::Foreign { .. } } => "blocked  it belongs to somebody else".to_owned(),

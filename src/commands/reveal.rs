@@ -32,7 +32,7 @@ pub async fn revealed(
 }
 
 /// Names that everybody sees anyway: a user called as its release is no secret, and hiding it would blank the screen.
-fn public(definition: &Definition) -> BTreeSet<&str> {
+pub fn public(definition: &Definition) -> BTreeSet<&str> {
     let releases = definition.releases.iter().flat_map(|release| [release.name.as_str(), release.namespace.as_str()]);
     let tiers = definition.tiers.iter().map(|tier| tier.name.as_str());
     let environment = [definition.environment.name.as_str(), definition.environment.platform.as_str()];

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, trust};
 use crate::bundle::Bundle;
-use crate::definition::Tree;
+use crate::definition::{Tree, is_script};
 use crate::files;
 use crate::ui::failure::{Code, Failure, Failures, Kind};
 use crate::ui::{self, count};
@@ -33,12 +33,15 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failures> {
         let title = format!("{} holds a definition already", args.folder.display());
         return Err(Failure::new(Code::File, Kind::Yours, title).help("name a folder that is not there yet").into());
     }
-    for (path, bytes) in tree.iter() {
-        let path = args.folder.join(path);
+    for (name, bytes) in tree.iter() {
+        let path = args.folder.join(name);
         if let Some(folder) = path.parent() {
             files::create_folder(folder)?;
         }
         files::write_atomic(&path, bytes)?;
+        if is_script(name) {
+            files::make_executable(&path)?;
+        }
     }
     context.ui.say("Unpacked", format!("{} into {}", count(tree.iter().count(), "file"), args.folder.display()));
     if args.extras {

@@ -1,17 +1,18 @@
 //! What a verb works on: definition and lock, from a folder or a bundle, with the store, the network and the tools.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::kitchen::Kitchen;
+use super::network::{settings, upstream};
 use super::{Context, Rendering, trust};
 use crate::bundle::Bundle;
 use crate::definition::{Definition, Environment, LOCK_PATH, Tree};
 use crate::files::{self, Store};
 use crate::image::Platform;
 use crate::lock::Lock;
-use crate::net::{Authority, Client, Mirrors, Settings};
+use crate::net::{Authority, Client};
 use crate::render::Cache;
 use crate::resolve;
 use crate::secrets::{Layers, Revealed};
@@ -52,7 +53,32 @@ impl Workspace {
     /// # Errors
     /// [`Failures`].
     pub fn with_bundle(context: &Context, bundle: Option<&Path>) -> Result<Workspace, Failures> {
-        let Files { tree, folder, bundle } = Files::with_bundle(context, bundle)?;
+        Workspace::on(context, Files::with_bundle(context, bundle)?)
+    }
+
+    /// The definition in a bundle, whatever folder there is.
+    ///
+    /// # Errors
+    /// [`Failures`].
+    pub fn of_bundle(context: &Context, path: &Path) -> Result<Workspace, Failures> {
+        let bundle = trust::open(context, path)?;
+        let tree = Tree::from_tar(&bundle.definition()?)?;
+        Workspace::on(context, Files { tree, folder: None, bundle: Some(bundle) })
+    }
+
+    /// Another state of the same definition, or the same once more, with bytes from where this one has them.
+    ///
+    /// # Errors
+    /// [`Failures`].
+    pub fn beside(&self, context: &Context, tree: Option<Tree>) -> Result<Workspace, Failures> {
+        let path = self.bundle.as_ref().map(|bundle| bundle.path().to_owned());
+        let mut files = Files::with_bundle(context, path.as_deref())?;
+        files.tree = tree.unwrap_or(files.tree);
+        Workspace::on(context, files)
+    }
+
+    fn on(context: &Context, files: Files) -> Result<Workspace, Failures> {
+        let Files { tree, folder, bundle } = files;
         let lock = match tree.get(LOCK_PATH) {
             None => Lock::default(),
             Some(bytes) => Lock::parse(LOCK_PATH, &String::from_utf8_lossy(bytes))
@@ -321,25 +347,4 @@ fn folder(context: &Context, has_bundle: bool) -> Result<Option<PathBuf>, Failur
     let failure =
         Failure::new(Code::NoDefinition, Kind::Yours, "this folder holds no definition: there is no `environments/`");
     Err(failure.help("give its folder with -C DIR, or a bundle with --bundle FILE").into())
-}
-
-fn upstream(context: &Context) -> Result<Client, Failures> {
-    let rules: BTreeSet<&String> = context.surroundings.mirrors.iter().chain(&context.global.mirror).collect();
-    let mut settings = settings(context)?;
-    settings.mirrors = Mirrors::parse(rules)?;
-    Ok(Client::new(settings))
-}
-
-fn settings(context: &Context) -> Result<Settings, Failures> {
-    let surroundings = &context.surroundings;
-    let mut settings = Settings {
-        docker_config: surroundings.docker_config.clone(),
-        helm_registry_config: surroundings.helm_registry_config.clone(),
-        helm_repositories: surroundings.helm_repositories.clone(),
-        ..Settings::default()
-    };
-    for file in context.global.ca_file.iter().chain(&context.surroundings.ca_file) {
-        settings.authorities.push(Authority { name: file.display().to_string(), pem: files::read(file)? });
-    }
-    Ok(settings)
 }

@@ -30,7 +30,7 @@ pub(super) fn names(
 ) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (tier, _) in tiers {
-        for name in tree.folders(&format!("templates/{tier}")) {
+        for name in tree.releases(tier) {
             if let Some(first) = seen.insert(name.clone(), tier) {
                 let message = format!("release `{name}` is in two tiers, {first} and {tier}");
                 problems.push(Problem::in_file(format!("templates/{tier}/{name}"), message).help("rename one of them"));
@@ -55,8 +55,7 @@ pub(super) fn needs(
     problems: &mut Vec<Problem>,
 ) {
     let known: BTreeMap<&str, &Release> = releases.iter().map(|(r, _)| (r.name.as_str(), r)).collect();
-    let exists =
-        |name: &str| tiers.iter().any(|(tier, _)| tree.folders(&format!("templates/{tier}")).iter().any(|r| r == name));
+    let exists = |name: &str| tiers.iter().any(|(tier, _)| tree.releases(tier).iter().any(|r| r == name));
     for (release, needs) in releases {
         for (need, span) in needs {
             let (message, help) = match known.get(need.as_str()) {

@@ -7,13 +7,14 @@ use super::asked::Asked;
 use super::environment::{self, Loaded, read_optional};
 use super::evaluate::{self, Names};
 use super::functions;
+use super::hooks;
 use super::merge::{Nulls, merge};
 use super::provenance::Provenance;
 use super::release::{self, ReleaseFile, dns_label};
 use super::template::Evaluator;
 use super::tier::{self, TierFile};
 use super::{
-    ChartSource, ComputedImages, Declarations, Environment, Exception, IgnoredImage, Invalid, KubernetesSecret,
+    ChartSource, ComputedImages, Declarations, Environment, Exception, Hooks, IgnoredImage, Invalid, KubernetesSecret,
     RenderGuard, Sealed, SecretUse, Tree, check, sealed, secrets_of,
 };
 use crate::image::Reference;
@@ -51,6 +52,8 @@ pub struct Tier {
     pub name: String,
     /// The next tier waits for this one.
     pub gate: bool,
+    /// What runs before and after it.
+    pub hooks: Hooks,
 }
 
 /// A release with everything that decides it, but for what the lock says.
@@ -92,6 +95,8 @@ pub struct Release {
     pub exceptions: Vec<Exception>,
     /// Whether it may render otherwise live than planned.
     pub guard: RenderGuard,
+    /// What runs before and after it.
+    pub hooks: Hooks,
 }
 
 impl Definition {
@@ -132,7 +137,7 @@ impl Definition {
         };
         let mut releases = Vec::new();
         for (index, (name, tier)) in tiers.iter().enumerate() {
-            for release in tree.folders(&format!("templates/{name}")) {
+            for release in tree.releases(name) {
                 let folder = format!("templates/{name}/{release}");
                 if !environment.has(&release) {
                     continue;
@@ -154,7 +159,7 @@ impl Definition {
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
-        let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate }).collect();
+        let tiers = tiers.into_iter().map(|(name, tier)| Tier { name, gate: tier.gate, hooks: tier.hooks }).collect();
         let releases = releases.into_iter().map(|(release, _)| release).collect();
         let shown = asked.shown();
         Ok(Definition { environment, declared, values, provenance, tiers, releases, generated, sealed, shown, sources })
@@ -212,6 +217,7 @@ impl Loader<'_> {
                 .help("write the release there, or move the folder away")
         })?;
         let file = release::typed(sources, &node, folder)?;
+        hooks::check(self.tree, sources, &file.hooks)?;
         if !dns_label(name, 53) {
             return Err(Problem::in_file(
                 folder,
@@ -233,6 +239,7 @@ impl Loader<'_> {
             computed_images,
             exceptions,
             guard,
+            hooks,
             ..
         } = file;
         extra_images.extend(images);
@@ -255,6 +262,7 @@ impl Loader<'_> {
             computed_images,
             exceptions,
             guard,
+            hooks,
         };
         Ok((release, needs))
     }

@@ -116,7 +116,7 @@ impl Environment {
     /// The names of the releases of a tree that are switched on here.
     fn switched_on(&self, tree: &Tree) -> Vec<String> {
         let tiers = tree.folders("templates").into_iter();
-        let mut names: Vec<String> = tiers.flat_map(|tier| tree.folders(&format!("templates/{tier}"))).collect();
+        let mut names: Vec<String> = tiers.flat_map(|tier| tree.releases(&tier)).collect();
         names.retain(|name| self.has(name));
         names.sort();
         names

@@ -22,6 +22,7 @@ mod filters;
 mod functions;
 mod generate;
 mod guard;
+mod hooks;
 mod interpolate;
 mod merge;
 mod pack;
@@ -50,6 +51,7 @@ pub use exception::Exception;
 pub use explain::{Explanation, NoSuchPath, Origin, Place, Setting, State};
 pub use extra::Extra;
 pub use generate::{Alphabet, Declaration, Declarations, Generate, PARTS};
+pub use hooks::{Hook, Hooks};
 pub use pack::OwnChart;
 pub use path::{InvalidPath, Path, Step};
 pub use provenance::Provenance;
@@ -58,7 +60,7 @@ pub use release::{ChartSource, IgnoredImage};
 pub use render_guard::RenderGuard;
 pub use sealed::Sealed;
 pub use token::{Encoding, SecretUse, replace_tokens, tokens};
-pub use tree::{LOCK_PATH, RULES_PATH, Tree, TreeError};
+pub use tree::{LOCK_PATH, RULES_PATH, Tree, TreeError, is_script};
 
 /// The version every file of the definition carries.
 pub const API_VERSION: &str = "platctl.dev/v1";

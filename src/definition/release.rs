@@ -6,6 +6,7 @@ use super::ComputedImages;
 use super::declared_secret::{self, DeclaredSecret};
 use super::environment::{check_api_version, duration_field};
 use super::exception::Exception;
+use super::hooks::{self, Hooks};
 use super::render_guard::RenderGuard;
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
@@ -52,6 +53,7 @@ pub(super) struct ReleaseFile {
     pub exceptions: Vec<Exception>,
     pub guard: RenderGuard,
     pub secrets: Vec<DeclaredSecret>,
+    pub hooks: Hooks,
 }
 
 impl IgnoredImage {
@@ -97,6 +99,7 @@ pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<Rele
         exceptions: Vec::new(),
         guard: fields.get("render").map(|node| RenderGuard::typed(sources, node)).transpose()?.unwrap_or_default(),
         secrets: declared_secret::typed(sources, fields.list("secrets")?)?,
+        hooks: hooks::typed(sources, fields.get("hooks"), folder)?,
     };
     if let Some(node) = fields.get("images") {
         images(sources, node, &mut release)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Tree;
 use super::environment::{check_api_version, duration_field, read_optional};
+use super::hooks::{self, Hooks};
 use crate::yaml::{Fields, Node, Problem, Sources};
 
 /// A tier as its file declares it.
@@ -14,9 +15,10 @@ pub(super) struct TierFile {
     pub gate: bool,
     pub timeout: Option<Duration>,
     pub namespace_labels: BTreeMap<String, String>,
+    pub hooks: Hooks,
 }
 
-pub(super) fn typed(sources: &Sources, node: &Node) -> Result<TierFile, Problem> {
+pub(super) fn typed(sources: &Sources, node: &Node, folder: &str) -> Result<TierFile, Problem> {
     let mut fields = Fields::of(sources, node, "the tier")?;
     check_api_version(&mut fields)?;
     fields.need("order")?;
@@ -29,8 +31,9 @@ pub(super) fn typed(sources: &Sources, node: &Node) -> Result<TierFile, Problem>
         namespace_labels = defaults.string_map("namespaceLabels")?.into_iter().collect();
         defaults.finish()?;
     }
+    let hooks = hooks::typed(sources, fields.get("hooks"), folder)?;
     fields.finish()?;
-    Ok(TierFile { order, gate, timeout, namespace_labels })
+    Ok(TierFile { order, gate, timeout, namespace_labels, hooks })
 }
 
 /// Tiers by order, then by name.
@@ -44,7 +47,9 @@ pub(super) fn load(tree: &Tree, sources: &mut Sources) -> Vec<Result<(String, Ti
                 Problem::in_file(&path, "no such file: every folder of `templates` is a tier")
                     .help("write apiVersion and `order` there, or move the folder away")
             })?;
-            Ok((name, typed(sources, &node)?))
+            let file = typed(sources, &node, &format!("templates/{name}"))?;
+            hooks::check(tree, sources, &file.hooks)?;
+            Ok((name, file))
         })
         .collect();
     tiers.sort_by_key(|tier: &Result<(String, TierFile), Problem>| {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use super::hooks::SCRIPTS;
 use crate::files::{self, FileError};
 
 /// The largest file of a definition; Helm's own limit for a file of a chart.
@@ -164,6 +165,28 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Reads the definition out of a tar that somebody else made of a whole folder; what is no file of a definition is passed
+    /// over, as [`Tree::read`] does.
+    ///
+    /// # Errors
+    /// [`TreeError`] for files that no definition may hold.
+    pub fn from_archive(bytes: &[u8]) -> Result<Tree, TreeError> {
+        let broken = |e: std::io::Error| TreeError::Refused { path: "archive".to_owned(), reason: e.to_string() };
+        let mut tree = Tree::default();
+        for entry in tar::Archive::new(bytes).entries().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let Ok(path) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
+            if entry.header().entry_type().is_file() && wanted(&path) && clean(&path) {
+                let (mut bytes, size) = (Vec::new(), entry.size().min(MAX_FILE + 1));
+                entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
+                tree.insert_checked(path, bytes)?;
+            }
+        }
+        tree.check_total()?;
+        tree.check_names()?;
+        Ok(tree)
+    }
+
     /// Packs the files; the same files give the same bytes.
     ///
     /// # Errors
@@ -213,6 +236,14 @@ impl Tree {
         names
     }
 
+    /// The names of the releases of a tier, sorted. Its folder `scripts` is none.
+    pub fn releases(&self, tier: &str) -> Vec<String> {
+        let folder = format!("templates/{tier}");
+        let mut names = self.folders(&folder);
+        names.retain(|name| name != SCRIPTS || self.get(&format!("{folder}/{name}/release.yaml")).is_some());
+        names
+    }
+
     /// Adds or replaces a file.
     pub fn insert(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.0.insert(path.into(), bytes.into());
@@ -237,10 +268,19 @@ fn wanted(path: &str) -> bool {
         }
         ["environments", _, "releases", file] => file.ends_with(".yaml"),
         ["templates", _, _, "release.yaml" | "values.yaml"] => true,
+        ["templates", _, SCRIPTS, _] | ["templates", _, _, SCRIPTS, _, ..] => true,
         ["templates", _, _, "patches", file] => file.ends_with(".yaml"),
         ["templates", _, _, "chart" | "files", _, ..] | ["environments", _, "files", _, ..] => true,
         _ => false,
     }
+}
+
+/// Whether a file of a definition is a program.
+pub fn is_script(path: &str) -> bool {
+    matches!(
+        path.split('/').collect::<Vec<_>>().as_slice(),
+        ["templates", _, SCRIPTS, _] | ["templates", _, _, SCRIPTS, _, ..]
+    )
 }
 
 /// A relative path that stays where it is, and that a terminal can show.

@@ -139,7 +139,7 @@ impl Walk<'_> {
             FieldChange::Changed { old, new } if old == new => FieldChange::Secret { secret: SecretChange::Changed },
             change => change,
         };
-        self.found.push(FieldDiff { path: path(&self.path), change, noise: None });
+        self.found.push(FieldDiff::new(path(&self.path), change, None));
     }
 
     fn fold(&mut self, noise: Noise) {

@@ -3,9 +3,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Comparison, FieldDiff, Noise, ObjectDiff, definitions, object};
+use super::{Comparison, FieldDiff, Managers, Noise, ObjectDiff, definitions, object};
 use crate::object::Stream;
 
+/// The name under which helm applies.
+const HELM: &str = "helm";
 /// Fields that the API server keeps for itself.
 const SERVERS: [&str; 6] = ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
 /// Kinds of Kubernetes' own that belong to no namespace.
@@ -65,10 +67,16 @@ fn owned_by_helm(mut object: Json, release: &str, namespace: &str) -> Json {
 /// only others manage is the same on both sides. Replicas that an autoscaler sets are folded.
 pub fn live(there: Option<Json>, would: Json, how: &Comparison<'_>) -> Option<ObjectDiff> {
     let scaled = there.as_ref().is_some_and(is_autoscaled);
+    let managers = there.as_ref().map(Managers::of).unwrap_or_default();
     let mut diff = object(there.map(without_servers_fields), Some(without_servers_fields(would)), how)?;
     let is_theirs = |field: &FieldDiff| scaled && field.path == "spec.replicas";
     let (theirs, ours): (Vec<FieldDiff>, Vec<FieldDiff>) = diff.fields.into_iter().partition(is_theirs);
     diff.fields = ours;
+    for field in &mut diff.fields {
+        let others = managers.owners(&field.path).into_iter().filter(|manager| manager.name != HELM);
+        field.owners = others.map(|manager| manager.name.clone()).collect();
+        field.owners.dedup();
+    }
     diff.folded.extend(theirs.into_iter().map(|field| FieldDiff { noise: Some(Noise::Autoscaler), ..field }));
     Some(diff)
 }

@@ -16,6 +16,7 @@ mod noise;
 mod objects;
 mod release;
 mod sealed;
+mod suspects;
 mod veil;
 
 use serde::Serialize;
@@ -28,6 +29,7 @@ pub use live::{as_helm_applies, live, without_servers_fields};
 pub use managers::{Manager, Managers};
 pub use objects::{object, objects};
 pub use release::{Counts, NewImage, ReleaseChange, ReleaseDiff, Report};
+pub use suspects::{secret_entries, spelled_out, suspects};
 pub use veil::Veil;
 
 /// How two sides are compared.
@@ -100,6 +102,15 @@ pub struct FieldDiff {
     /// Why it is folded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// Who else set it in the cluster, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
+}
+
+impl FieldDiff {
+    fn new(path: String, change: FieldChange, noise: Option<Noise>) -> FieldDiff {
+        FieldDiff { path, change, noise, owners: Vec::new() }
+    }
 }
 
 /// How a field differs. Values are as people may see them.

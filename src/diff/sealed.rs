@@ -48,7 +48,7 @@ pub(super) fn fields(
         };
         let noise = (secret == SecretChange::NotCompared).then_some(Noise::NotCompared);
         let path = super::fields::path(&["data".to_owned(), key.clone()]);
-        Some(FieldDiff { path, change: FieldChange::Secret { secret }, noise })
+        Some(FieldDiff::new(path, FieldChange::Secret { secret }, noise))
     };
     new.keys().chain(gone).filter_map(field).collect()
 }

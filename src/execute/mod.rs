@@ -3,10 +3,13 @@
 
 mod backwards;
 mod chronicle;
-mod diagnose;
+mod failed;
+mod hooks;
 pub mod journal;
 pub mod lease;
+mod readiness;
 mod release;
+mod retry;
 mod settle;
 mod undertaking;
 
@@ -23,9 +26,15 @@ use crate::tools::{Helm, Kubectl};
 
 pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
 pub use chronicle::{Run, chronicle};
-pub use release::{Cause, ReleaseError};
+pub use failed::{Cause, ReleaseError};
+pub use hooks::Scripts;
+pub use readiness::{Reason, Unready, workloads};
+use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
 pub use undertaking::{Moved, Stop, Undertaking};
+
+/// How many releases that fail in the same way end a run: what is wrong then is not theirs.
+const SAME_FAILURES: usize = 3;
 
 /// What is needed to do one release's step. It can't be printed: secrets are in it.
 #[derive(Clone)]
@@ -50,6 +59,18 @@ pub struct Work {
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
     pub findings: PathBuf,
+    /// What it runs, hooks left out: asked about when helm gives up without naming anything.
+    pub runs: Vec<Unready>,
+    /// Programs around it.
+    pub hooks: Scripts,
+    /// The label of its record, and its value, that say that everything is done, what follows helm too. None, when helm
+    /// itself can say so, because nothing follows.
+    pub finish: Option<(String, String)>,
+    /// What follows its tier says so, and not what follows itself.
+    pub finish_with_tier: bool,
+    /// What helm keeps of a failed first install is forgotten before the next try, because an upgrade, which helm would make
+    /// of it, leaves out hooks that are for the installation alone.
+    pub forget: bool,
     /// Resource definitions of its `crds/` folders: names and text.
     pub crds: Option<(Vec<String>, String)>,
 }
@@ -65,6 +86,8 @@ pub struct Hands<'a> {
     pub run: &'a Undertaking,
     /// Releases at once.
     pub at_once: usize,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
 }
 
 /// Something that happened.
@@ -78,6 +101,10 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// A program of the definition ran; this is the end of its output.
+    Ran(&'a str, String),
+    /// Something is tried again, for the reason that is given.
+    Again(&'a str, String),
     /// A release is left out because one that it needs failed.
     Skipped(&'a Step, &'a str),
 }
@@ -95,6 +122,28 @@ pub struct Report {
     pub interrupted: bool,
     /// The run had to stop.
     pub stop: Option<Stop>,
+    /// Why nothing more was begun after a failure.
+    pub ended: Option<Ended>,
+}
+
+/// Why a run begins nothing more after a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// That is what was asked for.
+    FailFast,
+    /// These releases failed in the same way.
+    Same(Vec<String>),
+}
+
+impl Report {
+    fn fail(&mut self, error: ReleaseError, hands: Hands<'_>) {
+        self.failed.push(error);
+        if hands.fail_fast {
+            self.ended = Some(Ended::FailFast);
+        } else if self.ended.is_none() && hands.may_begin() {
+            self.ended = failed::same(&self.failed, SAME_FAILURES).map(Ended::Same);
+        }
+    }
 }
 
 impl Hands<'_> {
@@ -109,14 +158,17 @@ pub async fn run(
     plan: &Plan,
     namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     work: &BTreeMap<String, Work>,
+    tiers: &BTreeMap<String, Scripts>,
     hands: Hands<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Report {
     let mut report = Report::default();
     // All at once: each call of kubectl has the API server describe all its types.
     let wanted: BTreeSet<&str> = plan.changes().map(|step| step.namespace.as_str()).collect();
-    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces).await {
-        report.failed.push(cause.of("the namespaces"));
+    let mut patience = Patience::of(Duration::MAX, &hands.helm.interrupt);
+    let say = |why| events(Event::Again("the namespaces", why));
+    if let Err(cause) = release::ensure_namespaces(hands.kubectl, &wanted, namespaces, &mut patience, &say).await {
+        report.failed.push(ReleaseError { tries: patience.tries, ..cause.of("the namespaces", "") });
         report.skipped.extend(plan.changes().map(|step| step.release.clone()));
         report.interrupted = hands.helm.interrupt.said();
         return report;
@@ -127,25 +179,62 @@ pub async fn run(
         if changes.is_empty() {
             continue;
         }
-        if stopped || !hands.may_begin() {
+        if stopped || report.ended.is_some() || !hands.may_begin() {
             report.skipped.extend(changes.iter().map(|step| step.release.clone()));
             continue;
         }
         events(Event::Tier(&tier.name));
-        run_tier(&changes, work, hands, events, &mut report).await;
-        stopped |= tier.gate && changes.iter().any(|step| !report.done.contains(&step.release));
+        let scripts = tiers.get(&tier.name).cloned().unwrap_or_default();
+        match hooks::run(&scripts.before, hands, events).await {
+            Ok(()) => run_tier(&changes, work, hands, events, &mut report).await,
+            Err(error) => {
+                report.fail(Cause::Hook(error).of(&format!("tier {}", tier.name), ""), hands);
+                report.skipped.extend(changes.iter().map(|step| step.release.clone()));
+            }
+        }
+        if !changes.iter().all(|step| report.done.contains(&step.release)) {
+            stopped |= tier.gate;
+            continue;
+        }
+        if let Err(error) = finish_tier(&scripts, &changes, work, hands, events).await {
+            report.fail(error.of(&format!("tier {}", tier.name), ""), hands);
+            stopped |= tier.gate;
+        }
     }
     report.interrupted = hands.helm.interrupt.said();
     report.stop = hands.run.stop();
     report
 }
 
+/// What follows a tier whose releases are all done; only then are those done that it has a part in.
+async fn finish_tier(
+    scripts: &Scripts,
+    changes: &[&Step],
+    work: &BTreeMap<String, Work>,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), Cause> {
+    if scripts.after.is_empty() {
+        return Ok(());
+    }
+    hooks::run(&scripts.after, hands, events).await.map_err(Cause::Hook)?;
+    for step in changes {
+        release::finish(step, &work[&step.release], hands).await?;
+    }
+    Ok(())
+}
+
 /// One step, in the journal from its beginning to its end.
-async fn undertaken(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
+async fn undertaken(
+    step: &Step,
+    work: &Work,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), ReleaseError> {
     let Step { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.at_most).await {
-        Ok(()) => release::apply(step, work, hands).await,
-        Err(cause) => Err(cause.of(release)),
+        Ok(()) => release::apply(step, work, hands, events).await,
+        Err(cause) => Err(cause.of(release, namespace)),
     };
     hands.run.ended(release, namespace, &result).await;
     result
@@ -162,13 +251,13 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && hands.may_begin() {
+        while running.len() < hands.at_once && report.ended.is_none() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
             running.push(async move {
                 let begun = Instant::now();
-                let result = undertaken(step, &work[&step.release], hands).await;
+                let result = undertaken(step, &work[&step.release], hands, events).await;
                 (step, result, begun.elapsed())
             });
         }
@@ -181,7 +270,7 @@ async fn run_tier<'p>(
             Err(ReleaseError { cause: Cause::Stopped(_), release, .. }) => report.skipped.push(release),
             Err(error) => {
                 events(Event::Failed(step, elapsed));
-                report.failed.push(error);
+                report.fail(error, hands);
             }
         }
     }

@@ -1,87 +1,26 @@
-//! One release's step: namespace, resource definitions, helm; and what its failure means.
+//! One release's step: Secrets, resource definitions, helm; what may pass by itself is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::failed::{Cause, ReleaseError};
+use super::retry::Patience;
 use super::settle::{self, Left};
-use super::{Hands, Moved, Stop, Work, diagnose};
-use crate::plan::Step;
-use crate::render::{Difference, Refusal, Violation};
+use super::{Event, Hands, Work, hooks, readiness};
+use crate::plan::{Action, Step};
+use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
 
-/// A release's step that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{release}: {cause}")]
-pub struct ReleaseError {
-    /// The release, or `the namespaces`.
-    pub release: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Why.
-    #[source]
-    pub cause: Cause,
-    /// What the cluster says of its pods, a line each.
-    pub observed: Vec<String>,
-}
-
-/// Why a step failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Cause {
-    /// The namespaces of the releases could not be made.
-    #[error("they can't be made")]
-    Namespaces(#[source] CallError),
-    /// The Kubernetes Secrets could not be applied.
-    #[error("cannot apply its Secrets")]
-    Secrets(#[source] CallError),
-    /// The resource definitions could not be applied.
-    #[error("cannot apply its custom resource definitions")]
-    Crds(#[source] CallError),
-    /// What helm rendered holds images that may not run; helm changed nothing.
-    #[error("it rendered {} images that are not locked", .0.len())]
-    Images(Vec<Violation>),
-    /// What helm rendered live is not what was planned; helm changed nothing.
-    #[error("it renders otherwise live than planned")]
-    Otherwise(Vec<Difference>),
-    /// helm failed.
-    #[error("helm failed")]
-    Helm(#[source] CallError),
-    /// helm did not end by itself, or could not write how it ended, and left the release in the middle of an operation.
-    #[error("helm left it in `{status}`")]
-    Left {
-        /// helm's status of it.
-        status: String,
-        /// Whether there is a revision to go back to.
-        deployed: bool,
-        /// How helm ended.
-        #[source]
-        error: CallError,
-    },
-    /// Another run has the lease; helm changed nothing.
-    #[error("helm was kept from writing")]
-    Fenced(String),
-    /// Somebody else changed it since it was planned; nothing was done.
-    #[error("somebody else changed it since it was planned")]
-    Moved(Moved),
-    /// The cluster could not be asked whether somebody else changed it; nothing was done.
-    #[error("cannot look at helm's records")]
-    Observed(#[source] CallError),
-    /// Nothing more may be begun.
-    #[error("nothing more is begun")]
-    Stopped(Stop),
-}
-
-impl Cause {
-    /// The error of a release, or of the namespaces of all.
-    pub(super) fn of(self, release: &str) -> ReleaseError {
-        ReleaseError { release: release.to_owned(), namespace: String::new(), cause: self, observed: Vec::new() }
-    }
-}
+/// Tells what goes on inside a step.
+pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// Makes namespaces with their labels.
 pub(super) async fn ensure_namespaces(
     kubectl: &Kubectl,
     wanted: &BTreeSet<&str>,
     labels: &BTreeMap<String, BTreeMap<String, String>>,
+    patience: &mut Patience,
+    say: Say<'_>,
 ) -> Result<(), Cause> {
     let objects: Vec<_> = wanted
         .iter()
@@ -91,30 +30,52 @@ pub(super) async fn ensure_namespaces(
         })
         .collect();
     let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    kubectl.apply(&list.to_string(), false).await.map_err(Cause::Namespaces)
+    applied(kubectl, &list.to_string(), patience, say).await.map_err(Cause::Namespaces)
 }
 
-/// Does one release's step.
-pub(super) async fn apply(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), ReleaseError> {
-    match steps(step, work, hands).await {
-        Ok(()) => Ok(()),
-        Err(cause) => Err(ReleaseError {
-            observed: observed(&cause, step, hands.kubectl).await,
-            release: step.release.clone(),
-            namespace: step.namespace.clone(),
-            cause,
-        }),
-    }
+/// Does one release's step, with what comes before and after it.
+pub(super) async fn apply(
+    step: &Step,
+    work: &Work,
+    hands: Hands<'_>,
+    events: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Result<(), ReleaseError> {
+    let mut patience = Patience::of(work.timeout, &hands.helm.interrupt);
+    let say = |why| events(Event::Again(&step.release, why));
+    let whole = async {
+        hooks::run(&work.hooks.before, hands, events).await.map_err(Cause::Hook)?;
+        steps(step, work, hands, &mut patience, &say).await?;
+        hooks::run(&work.hooks.after, hands, events).await.map_err(Cause::Hook)?;
+        if work.finish_with_tier { Ok(()) } else { finish(step, work, hands).await }
+    };
+    let result = whole.await;
+    result.map_err(|cause| ReleaseError { tries: patience.tries, ..cause.of(&step.release, &step.namespace) })
 }
 
-async fn steps(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+/// Records that everything is done, what follows helm too.
+pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+    let Some((label, value)) = &work.finish else { return Ok(()) };
+    hands.kubectl.label_record(&step.namespace, &step.release, label, value).await.map_err(Cause::Finish)
+}
+
+async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patience, say: Say<'_>) -> Result<(), Cause> {
     if let Some(secrets) = &work.secrets {
-        hands.kubectl.apply(secrets, false).await.map_err(Cause::Secrets)?;
+        applied(hands.kubectl, secrets, patience, say).await.map_err(Cause::Secrets)?;
     }
     if let Some((names, text)) = &work.crds {
-        apply_crds(hands.kubectl, names, text).await.map_err(Cause::Crds)?;
+        apply_crds(hands.kubectl, names, text, patience, say).await.map_err(Cause::Crds)?;
     }
-    upgrade(step, work, hands).await
+    loop {
+        // Nothing is kept of a release that was never tried.
+        if work.forget && (step.action != Action::Install || patience.tries > 0) {
+            hands.kubectl.forget_failed(&step.namespace, &step.release).await.map_err(Cause::Forget)?;
+        }
+        let Err(cause) = upgrade(step, work, hands).await else { return Ok(()) };
+        match &cause {
+            Cause::Helm(error) if patience.again(error, say).await => {}
+            _ => return Err(cause),
+        }
+    }
 }
 
 async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
@@ -138,10 +99,14 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
         None => {}
     }
-    Err(match settle::left(step, &error, hands).await? {
-        Left::Well | Left::Unlocked => Cause::Helm(error),
-        Left::Pending { status, deployed } => Cause::Left { status, deployed, error },
-    })
+    if let Left::Pending { status, deployed } = settle::left(step, &error, hands).await? {
+        return Err(Cause::Left { status, deployed, error });
+    }
+    if error.interrupted() || !readiness::gave_up(error.stderr()) {
+        return Err(Cause::Helm(error));
+    }
+    let reason = readiness::reason(error.stderr(), &work.runs, hands.kubectl).await;
+    Err(Cause::NotReady(error, reason))
 }
 
 /// What the post-renderer refused. helm itself only says that a plugin failed. It stays no longer than it takes to read
@@ -152,10 +117,26 @@ fn refused(work: &Work) -> Option<Refusal> {
     serde_json::from_slice(&findings).ok()
 }
 
+/// Applies objects on the server.
+async fn applied(kubectl: &Kubectl, text: &str, patience: &mut Patience, say: Say<'_>) -> Result<(), CallError> {
+    loop {
+        match kubectl.apply(text, false).await {
+            Err(error) if patience.again(&error, say).await => {}
+            result => return result,
+        }
+    }
+}
+
 /// Applies definitions on the server and waits until they are served. Fields are taken over only from helm, which
 /// owns them where a chart was installed by hand before.
-async fn apply_crds(kubectl: &Kubectl, names: &[String], text: &str) -> Result<(), CallError> {
-    if let Err(error) = kubectl.apply(text, false).await {
+async fn apply_crds(
+    kubectl: &Kubectl,
+    names: &[String],
+    text: &str,
+    patience: &mut Patience,
+    say: Say<'_>,
+) -> Result<(), CallError> {
+    if let Err(error) = applied(kubectl, text, patience, say).await {
         if !only_helm_conflicts(error.stderr()) {
             return Err(error);
         }
@@ -171,17 +152,6 @@ fn only_helm_conflicts(stderr: &str) -> bool {
         .filter_map(|line| line.split("conflicts with \"").nth(1).or(line.split("conflict with \"").nth(1)));
     let found: Vec<&str> = others.by_ref().filter_map(|rest| rest.split('"').next()).collect();
     !found.is_empty() && found.iter().all(|manager| *manager == "helm")
-}
-
-/// What the pods of a release say, when helm gave up on them.
-async fn observed(cause: &Cause, step: &Step, kubectl: &Kubectl) -> Vec<String> {
-    match cause {
-        Cause::Helm(error) if !error.interrupted() => match kubectl.pods(&step.namespace, &step.release).await {
-            Ok(pods) => diagnose::pods(&pods),
-            Err(_) => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
 }
 
 #[cfg(test)]

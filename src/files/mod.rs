@@ -138,6 +138,18 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
     make().map_err(FileError::at("make a private folder", path))
 }
 
+/// Lets whoever may read a file also run it.
+///
+/// # Errors
+/// [`FileError`] naming the path.
+pub fn make_executable(path: &Path) -> Result<(), FileError> {
+    let change = || -> io::Result<()> {
+        let mode = fs::metadata(path)?.mode();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))
+    };
+    change().map_err(FileError::at("make executable", path))
+}
+
 /// Removes what lies in a folder and was not touched for so long. What can't be removed stays: it is in nobody's way.
 pub fn remove_older(folder: &Path, than: Duration) {
     let old = |entry: &fs::DirEntry| {

@@ -35,6 +35,9 @@ pub struct Decisive<'a> {
     /// Ciphertexts of the secrets it asks for, by name; those that are still to be generated are left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sealed: BTreeMap<&'a str, &'a str>,
+    /// Programs around it: when they run, their paths, and their digests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<(&'static str, &'a str, Digest)>,
     /// Kubernetes Secrets made before it, with tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<serde_json::Value>,
@@ -113,6 +116,7 @@ mod tests {
             capabilities: Digest::of(capabilities),
             wait,
             sealed: BTreeMap::new(),
+            hooks: Vec::new(),
             secrets: Vec::new(),
         })
     }
@@ -148,6 +152,7 @@ mod tests {
                 capabilities: Digest::of("c"),
                 wait: true,
                 sealed,
+                hooks: Vec::new(),
                 secrets,
             })
         };

@@ -2,6 +2,7 @@
 //! cluster. Must not touch anything; whoever executes it decides nothing.
 
 mod backward;
+mod foresee;
 mod images;
 mod inputs;
 mod keeps;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{Definition, Release, RenderGuard};
 
 pub use backward::{BackStep, Deed, Reason, Stage};
+pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
 pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
 pub use keeps::{Claim, Keeps, own_secrets};
@@ -133,6 +135,10 @@ pub enum Because {
     Inputs,
     /// Its last run did not end well.
     Failed,
+    /// The same, and none before it did.
+    NeverDeployed,
+    /// The same, and it has hooks for the installation alone: it is installed again.
+    InstallHooks,
 }
 
 /// Why nothing may be done with a release.
@@ -219,7 +225,9 @@ impl Plan {
 
     /// The releases that helm upgrades: their charts are told so.
     pub fn upgrades(&self) -> BTreeSet<String> {
-        let upgrades = self.steps().filter(|step| matches!(step.action, Action::Upgrade { .. }));
+        let is_upgrade =
+            |action: &Action| matches!(action, Action::Upgrade { because, .. } if *because != Because::InstallHooks);
+        let upgrades = self.steps().filter(|step| is_upgrade(&step.action));
         upgrades.map(|step| step.release.clone()).collect()
     }
 
@@ -250,6 +258,7 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
     match (observed.status.as_str(), observed.label(label::INPUTS) == Some(&wanted.inputs)) {
         ("deployed", true) => Action::Unchanged,
         ("deployed", false) => Action::Upgrade { from, because: Because::Inputs },
+        _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },
         _ => Action::Upgrade { from, because: Because::Failed },
     }
 }
@@ -276,6 +285,20 @@ fn is_label_value(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
+}
+
+/// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
+/// next run does it again unless the label that is also returned is set when everything is done.
+pub fn labels_until_done(
+    mut labels: Vec<(String, String)>,
+    follows: bool,
+) -> (Vec<(String, String)>, Option<(String, String)>) {
+    let Some(inputs) = labels.iter_mut().find(|(key, _)| follows && key == label::INPUTS) else {
+        return (labels, None);
+    };
+    let done = inputs.clone();
+    inputs.1.push_str(".unfinished");
+    (labels, Some(done))
 }
 
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
@@ -323,7 +346,8 @@ mod tests {
             record("a", 1, "superseded", &same),
             record("a", 2, "deployed", &same),
             record("b", 1, "deployed", &format!("{ours},platctl.dev/inputs=old")),
-            record("c", 1, "failed", &same),
+            record("c", 1, "superseded", &same),
+            record("c", 2, "failed", &same),
             record("d", 1, "deployed", &same),
             record("d", 2, "pending-upgrade", &same),
             record("e", 1, "deployed", ""),

@@ -15,6 +15,8 @@ pub struct Observed {
     pub status: String,
     /// The newest revision that was deployed.
     pub deployed: Option<u64>,
+    /// Whether a revision was ever deployed, as far as helm's history reaches.
+    pub ever: bool,
     labels: BTreeMap<String, String>,
 }
 
@@ -33,10 +35,11 @@ impl Observation {
         for (place, record) in records(table) {
             let entry = releases.entry(place).or_default();
             let deployed = entry.deployed.max((record.status == "deployed").then_some(record.revision));
+            let ever = entry.ever || matches!(record.status.as_str(), "deployed" | "superseded");
             if record.revision > entry.revision {
                 *entry = record;
             }
-            entry.deployed = deployed;
+            (entry.deployed, entry.ever) = (deployed, ever);
         }
         Observation(releases)
     }
@@ -58,7 +61,7 @@ pub(super) fn records(table: &str) -> impl Iterator<Item = ((String, String), Ob
         let name = labels.get("name")?.clone();
         let revision = labels.get("version")?.parse().ok()?;
         let status = labels.get("status").cloned().unwrap_or_default();
-        Some(((namespace, name), Observed { revision, status, deployed: None, labels }))
+        Some(((namespace, name), Observed { revision, status, deployed: None, ever: false, labels }))
     })
 }
 

@@ -34,6 +34,8 @@ pub struct Record {
     pub chart: String,
     /// Version of its chart.
     pub chart_version: String,
+    /// The values it was given; secrets stand in them in the clear.
+    pub config: serde_json::Value,
     /// Everything it installed, hooks included, tests too; the files of `crds/` are not in it.
     pub stream: Stream,
 }
@@ -46,6 +48,11 @@ pub struct UnreadableRecord {
     pub release: String,
     /// What is wrong.
     pub reason: String,
+}
+
+#[derive(Deserialize)]
+struct List {
+    items: Vec<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +78,8 @@ struct Stored {
     version: u64,
     info: Info,
     chart: Chart,
+    #[serde(default)]
+    config: serde_json::Value,
     #[serde(default)]
     manifest: String,
     #[serde(default)]
@@ -107,8 +116,19 @@ impl Record {
     /// # Errors
     /// [`UnreadableRecord`] when it is none.
     pub fn read(secret: &str) -> Result<Record, UnreadableRecord> {
-        let unknown = |reason: String| UnreadableRecord { release: "a release".to_owned(), reason };
-        let secret: Secret = serde_json::from_str(secret).map_err(|e| unknown(e.to_string()))?;
+        Record::of(serde_json::from_str(secret).map_err(|e| unknown(&e))?)
+    }
+
+    /// Reads the JSON of a list of such Secrets.
+    ///
+    /// # Errors
+    /// [`UnreadableRecord`] for the first that is none.
+    pub fn read_list(list: &str) -> Result<Vec<Record>, UnreadableRecord> {
+        let list: List = serde_json::from_str(list).map_err(|e| unknown(&e))?;
+        list.items.into_iter().map(Record::of).collect()
+    }
+
+    fn of(secret: Secret) -> Result<Record, UnreadableRecord> {
         let broken = |reason: String| UnreadableRecord { release: secret.metadata.name.clone(), reason };
         let json = unpacked(&secret.data.release).map_err(broken)?;
         let stored: Stored = serde_json::from_slice(&json).map_err(|e| broken(e.to_string()))?;
@@ -120,9 +140,14 @@ impl Record {
             status: stored.info.status,
             chart: stored.chart.metadata.name,
             chart_version: stored.chart.metadata.version,
+            config: stored.config,
             stream,
         })
     }
+}
+
+fn unknown(error: &serde_json::Error) -> UnreadableRecord {
+    UnreadableRecord { release: "a release".to_owned(), reason: error.to_string() }
 }
 
 /// The hooks stand apart in a record; here they follow the manifest, each after the line that names its template, as

@@ -42,6 +42,23 @@ impl Rewriting {
     /// # Errors
     /// Every [`Violation`] found; nothing is rewritten then.
     pub fn apply(&self, stream: &Stream) -> Result<String, Vec<Violation>> {
+        let (edits, violations) = self.edits(stream);
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        stream.edited(&edits).map_err(|conflict| vec![self.ambiguous(conflict)])
+    }
+
+    /// The same for those who only look: what is refused stays as it is, and is told beside the text.
+    pub fn apply_where_allowed(&self, stream: &Stream) -> (String, Vec<Violation>) {
+        let (edits, violations) = self.edits(stream);
+        match stream.edited(&edits) {
+            Ok(text) => (text, violations),
+            Err(conflict) => (stream.text().to_owned(), vec![self.ambiguous(conflict)]),
+        }
+    }
+
+    fn edits(&self, stream: &Stream) -> (Vec<Edit>, Vec<Violation>) {
         let site =
             self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
         let declared: Vec<Reference> = self.declared.iter().filter_map(|text| text.parse().ok()).collect();
@@ -62,10 +79,7 @@ impl Rewriting {
         let untold: Vec<&Reference> = declared.iter().filter(|image| !told(image)).collect();
         violations.extend(untold.into_iter().filter_map(|image| self.undeliverable(image)));
         violations.extend(fetched(stream, &self.exceptions).map(|violation| violation.of_release(&self.release)));
-        if !violations.is_empty() {
-            return Err(violations);
-        }
-        stream.edited(&edits).map_err(|conflict| vec![self.ambiguous(conflict)])
+        (edits, violations)
     }
 
     /// Places that share a text and want it to become two, as aliases of YAML can.

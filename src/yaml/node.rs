@@ -114,6 +114,28 @@ impl Node {
         }
     }
 
+    /// A value of JSON, which stands nowhere. Not by the YAML reader: it takes some characters for line breaks, or refuses
+    /// them, that JSON lets be.
+    pub fn from_json(json: &serde_json::Value) -> Node {
+        use serde_json::Value as Json;
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(b) => Value::Bool(*b),
+            Json::Number(n) => match (n.as_i64(), n.as_f64()) {
+                (Some(i), _) => Value::Int(i),
+                (None, Some(f)) => Value::Float(f),
+                (None, None) => Value::String(n.to_string()),
+            },
+            Json::String(text) => Value::String(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Node::from_json).collect()),
+            Json::Object(map) => Value::Map(Map(map
+                .iter()
+                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), node: Node::from_json(value) })
+                .collect())),
+        };
+        Node::new(value, Span::default())
+    }
+
     /// The same value as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;

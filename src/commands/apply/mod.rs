@@ -1,6 +1,7 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
 pub mod guard;
+mod hooks;
 mod prune;
 mod report;
 mod resume;
@@ -39,6 +40,9 @@ pub struct Args {
     /// Remove releases that are no longer declared, or switched off, after everything else went well
     #[arg(long)]
     prune: bool,
+    /// Begin nothing more after the first failure
+    #[arg(long)]
+    fail_fast: bool,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,
@@ -139,9 +143,8 @@ async fn apply(
     }
     let asked = resume::asked(context, args);
     if plan.changes().next().is_some() {
-        let reviewed = site.saved;
-        let report =
-            work::change(context, workspace, installation, &plan, &observed, kubectl, began, asked, reviewed).await?;
+        let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast };
+        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
         report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
     } else {
         backwards::record(began, asked, &plan.removals).await?;

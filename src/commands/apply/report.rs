@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::commands::plan::action;
 use crate::commands::{Context, backwards};
 use crate::definition::Definition;
-use crate::execute::{Event, Report};
+use crate::execute::{Ended, Event, Report};
 use crate::plan::{Action, Plan, Step};
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::ui::{Ui, duration};
@@ -35,6 +35,11 @@ pub(super) fn draw(ui: &Ui, event: &Event) {
         Event::Started(step) => ui.detail("Starting", &step.release),
         Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
         Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
+        Event::Again(what, why) => ui.detail("Again", format!("{what}: {why}")),
+        Event::Ran(name, output) => {
+            ui.detail("Hook", *name);
+            output.lines().for_each(|line| ui.detail("", format!("| {line}")));
+        }
         Event::Skipped(step, need) => ui.line(format!("  - {:<22}  skipped: it needs {need}", step.release)),
     }
 }
@@ -57,6 +62,10 @@ pub(super) fn conclude(
         report.failed.iter().flat_map(|error| failure::release(definition, error)).collect();
     if report.interrupted && failures.is_empty() {
         failures.push(Failure::new(Code::Interrupted, Kind::Transient, "interrupted"));
+    }
+    match &report.ended {
+        Some(Ended::Same(releases)) => failures.push(failure::same(releases)),
+        Some(Ended::FailFast) | None => {}
     }
     failures.extend(report.stop.as_ref().map(failure::stopped));
     if let Some(last) = failures.last_mut() {

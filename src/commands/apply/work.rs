@@ -1,7 +1,9 @@
 //! Doing what the plan says: everything is rendered, checked and pushed before the cluster is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use super::hooks;
 use super::report::draw;
 use super::{guard, reviewed};
 use crate::bundle::ImageInfo;
@@ -11,17 +13,29 @@ use crate::commands::post_render::Task;
 use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
-use crate::definition::{Definition, Release};
+use crate::definition::{Definition, Release, Tier};
 use crate::execute::journal::{Asked, Entry};
-use crate::execute::{self, Hands, ReleaseError, Report, Work};
+use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
-use crate::plan::{self, Action, Observation, Plan, Saved, Step};
+use crate::plan::{self, Action, Because, Observation, Plan, Saved, Step};
 use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::surroundings::GUARD_SALT;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+
+/// How a plan is to be carried out.
+pub(super) struct How<'a> {
+    /// The run.
+    pub began: &'a Began,
+    /// What its journal says that was asked for.
+    pub asked: Asked,
+    /// The saved plan that it is.
+    pub reviewed: Option<&'a Saved>,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
+}
 
 /// Does what the plan says: images first, then the cluster.
 #[allow(clippy::too_many_arguments)]
@@ -32,19 +46,25 @@ pub(super) async fn change(
     plan: &Plan,
     observed: &Observation,
     kubectl: &Kubectl,
-    began: &Began,
-    asked: Asked,
-    reviewed: Option<&Saved>,
+    how: How<'_>,
 ) -> Result<Report, Failures> {
+    let began = how.began;
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
     let releases: Vec<&Release> =
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let mut rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let streams = releases.iter().zip(&rendered).map(|(release, rendered)| (release.name.as_str(), &rendered.stream));
+    let foreseen = plan::foresee(plan.clone(), &streams.collect());
+    if foreseen.upgrades() != plan.upgrades() {
+        // What is installed again is told that it is.
+        rendered = installation.render_as(context, workspace, &releases, &foreseen.upgrades()).await?;
+    }
+    let plan = &foreseen;
     let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
-    if let Some(saved) = reviewed {
+    if let Some(saved) = how.reviewed {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
     let salt = guard::salt()?;
@@ -60,6 +80,7 @@ pub(super) async fn change(
         work.insert(
             release.name.clone(),
             prepare(
+                context,
                 workspace,
                 installation,
                 plan,
@@ -68,17 +89,45 @@ pub(super) async fn change(
                 rendered,
                 expected.remove(&release.name),
                 &revealed,
+                kubectl,
                 began,
             )
             .await?,
         );
     }
+    let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
-    began.undertaking.record(asked, entries(plan, observed)).await.map_err(|error| failure::not_recorded(&error))?;
-    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once: environment.concurrency.releases };
-    let report = execute::run(plan, &namespaces, &work, hands, &|event| draw(&context.ui, &event)).await;
+    began
+        .undertaking
+        .record(how.asked, entries(plan, observed))
+        .await
+        .map_err(|error| failure::not_recorded(&error))?;
+    let (run, at_once) = (&began.undertaking, environment.concurrency.releases);
+    let hands = Hands { helm: &helm, kubectl, run, at_once, fail_fast: how.fail_fast };
+    let report = execute::run(plan, &namespaces, &work, &tiers, hands, &|event| draw(&context.ui, &event)).await;
     began.undertaking.failed(&codes(&installation.definition, &report)).await;
     Ok(report)
+}
+
+/// The programs around tiers.
+fn tier_hooks(
+    context: &Context,
+    workspace: &Workspace,
+    installation: &Installation,
+    kubectl: &Kubectl,
+    folder: &Path,
+) -> Result<BTreeMap<String, Scripts>, Failures> {
+    let environment = &installation.definition.environment;
+    let ready = |tier: &Tier| {
+        let about = [
+            ("PLATCTL_PLATFORM", environment.platform.as_str()),
+            ("PLATCTL_ENVIRONMENT", &environment.name),
+            ("PLATCTL_TIER", &tier.name),
+        ];
+        let place = folder.join(format!("{}.tier-hooks", tier.name));
+        Ok((tier.name.clone(), hooks::prepare(context, workspace, kubectl, &tier.hooks, &about, &place)?))
+    };
+    installation.definition.tiers.iter().map(ready).collect()
 }
 
 /// What the journal says before anything is begun.
@@ -156,6 +205,7 @@ async fn push_images(
 
 #[allow(clippy::too_many_arguments)]
 async fn prepare(
+    context: &Context,
     workspace: &Workspace,
     installation: &Installation,
     plan: &Plan,
@@ -164,6 +214,7 @@ async fn prepare(
     rendered: &Rendered,
     expected: Option<Expected>,
     revealed: &Revealed,
+    kubectl: &Kubectl,
     began: &Began,
 ) -> Result<Work, Failures> {
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
@@ -174,19 +225,40 @@ async fn prepare(
     let task = Task { rewriting, namespace, expected, findings: findings.clone(), fence: Some(fence.clone()) };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
-    let hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
+    let run = began.undertaking.run();
+    let tier = &installation.definition.tiers[release.tier];
+    let environment = &installation.definition.environment;
+    let about = [
+        ("PLATCTL_PLATFORM", environment.platform.as_str()),
+        ("PLATCTL_ENVIRONMENT", &environment.name),
+        ("PLATCTL_TIER", &tier.name),
+        ("PLATCTL_RELEASE", &release.name),
+        ("PLATCTL_NAMESPACE", &release.namespace),
+    ];
+    let place = folder.join(format!("{}.hooks", release.name));
+    let hooks = hooks::prepare(context, workspace, kubectl, &release.hooks, &about, &place)?;
+    let finish_with_tier = !tier.hooks.after.is_empty();
+    let follows = finish_with_tier || !hooks.after.is_empty();
+    let (labels, finish) = plan::labels_until_done(plan::labels(plan, step, run), follows);
+    let chart_hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
-        labels: plan::labels(plan, step, began.undertaking.run()),
+        labels,
+        finish,
+        finish_with_tier,
+        hooks,
+        forget: matches!(step.action, Action::Install | Action::Upgrade { because: Because::InstallHooks, .. })
+            && plan::has_install_hooks(&rendered.stream),
         wait: release.wait,
         timeout: release.timeout,
-        at_most: execute::at_most(release.timeout, hooks),
+        at_most: execute::at_most(release.timeout, chart_hooks),
         fence,
         task: task_path,
         findings,
+        runs: execute::workloads(&rendered.stream, &release.namespace),
         crds: rendered.crds(),
     })
 }

@@ -50,7 +50,7 @@ pub async fn carry_out(
     let helm = began.helm(context, workspace.helm(context, &definition.environment).await?)?;
     wait_for_others(context, &helm, stages).await;
     let at_once = definition.environment.concurrency.releases;
-    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once };
+    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once, fail_fast: false };
     let report = execute::backwards(stages, work, hands, &|event| draw(&context.ui, &event)).await;
     let code = |error: &BackError| (error.release.clone(), failure::backwards(error).code.to_string());
     began.undertaking.failed(&report.failed.iter().map(code).collect::<Vec<_>>()).await;

@@ -84,20 +84,4 @@ impl Kubectl {
         let args = ["replace", "--raw", &path, "--filename=-"].map(str::to_owned).to_vec();
         process::run_in_memory(self.call(args, Some(secret.as_bytes())), &self.interrupt).await.map(|_| ())
     }
-
-    /// Gives a revision's record another value of a label.
-    ///
-    /// # Errors
-    /// [`CallError`] with kubectl's own word.
-    pub async fn label_record(
-        &self,
-        namespace: &str,
-        release: &str,
-        revision: u64,
-        label: (&str, &str),
-    ) -> Result<(), CallError> {
-        let secret = format!("sh.helm.release.v1.{release}.v{revision}");
-        let (place, label) = (format!("--namespace={namespace}"), format!("{}={}", label.0, label.1));
-        self.text(&["label", "secret", &secret, &label, "--overwrite", &place]).await.map(|_| ())
-    }
 }

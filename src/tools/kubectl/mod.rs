@@ -1,9 +1,11 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
 mod lifecycle;
+mod marks;
 mod objects;
 mod records;
 mod state;
+mod workings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -128,17 +130,6 @@ impl Kubectl {
                 result => return result.map(|_| ()),
             }
         }
-    }
-
-    /// What stands in the way of a release's pods, as lines for people: pods that are not ready and why.
-    ///
-    /// # Errors
-    /// [`CallError`] with kubectl's own word.
-    pub async fn pods(&self, namespace: &str, release: &str) -> Result<serde_json::Value, CallError> {
-        let selector = format!("--selector=app.kubernetes.io/instance={release}");
-        let namespace = format!("--namespace={namespace}");
-        let out = self.text(&["get", "pods", &namespace, &selector, "--output=json"]).await?;
-        Ok(serde_json::from_str(&out).unwrap_or_default())
     }
 
     async fn text(&self, args: &[&str]) -> Result<String, CallError> {

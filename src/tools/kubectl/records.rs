@@ -43,4 +43,17 @@ impl Kubectl {
         let call = self.call(vec!["get".to_owned(), "--raw".to_owned(), path], None);
         Ok(String::from_utf8_lossy(&process::run_in_memory(call, &self.interrupt).await?).into_owned())
     }
+
+    /// The Secrets in which helm keeps the deployed revisions of all releases with these labels, as the JSON of a list.
+    /// Secrets are in them.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn deployed_records(&self, labels: &[(&str, &str)]) -> Result<String, CallError> {
+        let labels: String = labels.iter().map(|(key, value)| format!(",{key}%3D{value}")).collect();
+        let path =
+            format!("/api/v1/secrets?labelSelector=owner%3Dhelm,status%3Ddeployed{}", labels.replace('/', "%2F"));
+        let call = self.call(vec!["get".to_owned(), "--raw".to_owned(), path], None);
+        Ok(String::from_utf8_lossy(&process::run_in_memory(call, &self.interrupt).await?).into_owned())
+    }
 }

@@ -1,14 +1,8 @@
 //! Errors of tools and of the cluster. What helm and kubectl say is sorted by their own words, because they exit with
 //! 1 for everything.
 
-use super::definition::{closed_world, guarded};
-use super::guard::rendered_live;
-use super::interruption::{kept_out, left, moved, stopped};
 use super::{Code, Failure, Failures, Kind};
-use crate::definition::Definition;
-use crate::execute::{Cause, ReleaseError};
 use crate::plan::{Action, Blocked, Step};
-use crate::render::culprits;
 use crate::tools::CallError;
 
 /// What a tool's word means.
@@ -49,34 +43,6 @@ const MEANINGS: &[Meaning] = &[
         code: Code::Render,
         kind: Kind::Yours,
         help: "correct the release's values.yaml; the chart's schema names the key",
-    },
-    Meaning {
-        says: "failed calling webhook",
-        means: "an admission webhook did not answer",
-        code: Code::Helm,
-        kind: Kind::Transient,
-        help: "the webhook's pods are not ready or not reachable; run the same command again when they are",
-    },
-    Meaning {
-        says: "context deadline exceeded",
-        means: "not ready in time",
-        code: Code::NotReady,
-        kind: Kind::Yours,
-        help: "see why its pods are not ready, then run the same command again",
-    },
-    Meaning {
-        says: "not ready. status:",
-        means: "not ready",
-        code: Code::NotReady,
-        kind: Kind::Yours,
-        help: "see why its pods are not ready, then run the same command again",
-    },
-    Meaning {
-        says: "hooks failed",
-        means: "a hook failed",
-        code: Code::Helm,
-        kind: Kind::Yours,
-        help: "look at the hook's Job and its pod; after a failed first install helm does not run install hooks again: uninstall the release before the next try",
     },
     Meaning {
         // Not "Forbidden: spec is immutable", which no right helps against.
@@ -181,32 +147,6 @@ pub(super) fn call(title: String, otherwise: Code, error: &CallError) -> Failure
 /// A question to the cluster that failed.
 pub fn cluster(what: &str, error: &CallError) -> Failures {
     call(what.to_owned(), Code::Cluster, error).into()
-}
-
-/// A release's step that failed; the definition knows who set what the cluster or the chart refuses.
-pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
-    let title = error.to_string();
-    let failure = match &error.cause {
-        Cause::Images(violations) => return closed_world(violations),
-        Cause::Otherwise(differences) => return vec![rendered_live(differences)],
-        Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
-        Cause::Fenced(why) => kept_out(&error.release, why),
-        Cause::Moved(to) => moved(&error.release, to),
-        Cause::Stopped(stop) => stopped(stop),
-        Cause::Observed(source) => call(title, Code::Cluster, source),
-        Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => call(title, Code::Prepare, source),
-        Cause::Helm(source) => {
-            let release = definition.releases.iter().find(|release| release.name == error.release);
-            let culprits = release.map(|release| culprits(definition, release, source.stderr())).unwrap_or_default();
-            let failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
-            let mut failure = guarded(failure, &error.release, source.stderr());
-            if !culprits.is_empty() {
-                failure.kind = Kind::Yours;
-            }
-            failure
-        }
-    };
-    vec![error.observed.iter().fold(failure, |failure, line| failure.detail(line.clone()))]
 }
 
 /// A step that may not be done.

@@ -141,6 +141,30 @@ table! {
     PlanRender = 426, Yours, "A chart renders otherwise than when the plan was saved",
         "The same chart with the same values came out differently without any cluster: it makes values up, or another helm rendered it. Objects and fields are named. Nothing was changed.",
         "Save a plan anew and look at it. Set in the release's values what the chart makes up.";
+    NoRevision = 431, Yours, "A definition can't be read at a revision",
+        "`diff git:REVISION` asks the git on the path: there is none, the folder is in no repository, or the repository has no such revision.",
+        "`git -C FOLDER rev-parse REVISION` says the same. In CI fetch enough history: a shallow clone has no other revisions.";
+    RecordUnreadable = 432, Permanent, "helm's record of a release can't be read",
+        "The Secret in which helm keeps the release is damaged, or was written by something else.",
+        "`helm get manifest NAME -n NAMESPACE` reads the same record. Where that fails too, roll back to an older revision, or apply: the next revision has a record of its own.";
+    ChartHook = 441, Yours, "A hook of the chart failed",
+        "A Job or pod that the chart runs before or after it is installed or upgraded failed, or did not end within `timeout`. The failure names it, its pod, the exit code and the last lines of its log.",
+        "Mend what it complains about and run the same command again. A release that was never deployed and has hooks for the installation alone is then installed again, so that they run; PersistentVolumeClaims stay.";
+    Hook = 442, Yours, "A hook of the definition failed",
+        "A script below `hooks` in release.yaml or tier.yaml ended with another status than 0, or did not end within its `timeout`. Before a release: helm was not begun. After it: helm is done, and the release counts as not done.",
+        "Read its last lines, mend what it checks, and run the same command again: the hook runs again, and so does helm.";
+    WebhookDenied = 443, Yours, "An admission webhook denied an object",
+        "A policy of the cluster (Kyverno, Gatekeeper, Pod Security, an operator's own) does not take an object of the release. Its words are shown.",
+        "Change the object by the release's values, or ask for an exception. Trying again changes nothing.";
+    WebhookSilent = 444, Transient, "An admission webhook does not answer",
+        "The API server asks a webhook before it takes an object, and the webhook has no ready pod, can't be reached, is too slow, or has a certificate that is not trusted yet. It was tried again for up to two minutes, and no longer than the release's `timeout`.",
+        "See whether the pods behind the webhook's Service are ready. What needs the webhook should name its release in `needs`. A configuration that was left behind by something that is gone must be deleted: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`.";
+    Immutable = 445, Yours, "A field can't be changed in place",
+        "The API server never changes some fields of an object that is there: a workload's selector, most of a StatefulSet, a Job's template, a roleRef, a StorageClass's parameters.",
+        "Undo the change, or let the object be deleted and made anew. Deleting a workload stops its pods; deleting a PersistentVolumeClaim loses its data.";
+    SameFailure = 446, Yours, "Several releases failed in the same way",
+        "Three releases failed with the same words, but for their names: a webhook, a registry, a quota or the scheduler refuses all of them. Nothing more was begun.",
+        "Mend what they have in common, then run the same command again.";
     LeaseHeld = 451, Transient, "Another run has the environment's lease",
         "Two runs never change one environment at the same time: the Lease `platctl-PLATFORM-ENVIRONMENT` in the state namespace (`--state-namespace`) says who may. A run on this host is looked at directly; of one on another host it was seen that it renews the lease.",
         "Wait until the run that the failure names has ended, and run the same command again. A run that is gone is followed by itself: on its own host at once, elsewhere when its lease has stood still for 30 s and no helm of it can be at work. Only when you know that it is dead and you cannot wait, delete the Lease.";

@@ -4,6 +4,7 @@
 mod cluster;
 mod code;
 mod definition;
+mod diff;
 mod guard;
 mod interruption;
 mod lifecycle;
@@ -11,6 +12,7 @@ mod network;
 mod planned;
 pub mod runbook;
 mod secrets;
+mod step;
 mod supply;
 
 use std::error::Error;
@@ -20,14 +22,16 @@ use super::Style;
 use crate::render::Culprit;
 use crate::yaml::{Excerpt, Problem};
 
-pub use cluster::{blocked, cluster, release};
+pub use cluster::{blocked, cluster};
 pub use code::Code;
 pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
+pub use diff::{git, unreadable_record};
 pub use guard::{refused, rendered_since};
 pub use interruption::{fenced, lease, not_recorded, stopped};
-pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden, unreadable_record};
+pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden};
 pub use planned::planned;
 pub use secrets::secrets_by_hand;
+pub use step::{release, same};
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,136 @@
+//! A definition against the objects in the cluster: the API server says what would become of each if helm applied it, and
+//! that is compared with what it is. Changes nothing. What only others manage is no difference.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value as Json;
+
+use super::cluster::{self, Cluster};
+use super::hidden::Hidden;
+use super::release::{self, Compared};
+use super::side::Side;
+use super::{Asked, Outcome};
+use crate::commands::{Context, records};
+use crate::definition::Release;
+use crate::diff::{self, Comparison, ReleaseDiff, Report};
+use crate::plan::{Action, Plan};
+use crate::tools::{DryRun, Kubectl};
+use crate::ui::failure::{self, Failures};
+
+/// The name under which helm applies.
+const HELM: &str = "helm";
+/// Releases that are asked about at the same time.
+const AT_ONCE: usize = 4;
+
+/// Compares.
+pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Result<Outcome, Failures> {
+    let definition = new.definition();
+    let selector = context.global.selector()?;
+    let desired = new.desired(&selector)?;
+    let kubectl = new.workspace.kubectl(context, &definition.environment).await?;
+    let observed = records::observe(context, &kubectl, definition).await?;
+    let plan = Plan::build(definition, &desired, &observed);
+    let blocked: BTreeSet<&str> = plan
+        .steps()
+        .filter(|step| matches!(step.action, Action::Blocked { .. }))
+        .map(|step| step.release.as_str())
+        .collect();
+    let releases: Vec<&Release> =
+        desired.iter().map(|d| d.release).filter(|release| !blocked.contains(release.name.as_str())).collect();
+    let (secrets, note) = cluster::secrets_at_hand(context, new, &releases).await?;
+    let upgrades = cluster::installed(&plan);
+    let (rendering, cluster) = tokio::join!(
+        new.render(context, &releases, &upgrades, secrets.as_ref()),
+        cluster::records(&kubectl, &plan, &observed, &releases),
+    );
+    let (rendering, cluster) = (rendering?, cluster?);
+    let existing = cluster::existing(&kubectl, new, &plan, &rendering, secrets.as_ref()).await?;
+    let cluster = Cluster { existing, ..cluster };
+    let mut report = Report {
+        old: format!("the objects in {}", definition.environment.name),
+        new: release::named(&new.workspace),
+        unchanged: 0,
+        releases: Vec::new(),
+        failed: rendering.failed(&releases),
+        notes: note.into_iter().collect(),
+    };
+    let shown: Vec<&Release> = releases.clone();
+    let compared = releases.iter().filter_map(|release| {
+        let step = plan.steps().find(|step| step.release == release.name)?;
+        let wanted = rendering.wanted.get(&release.name)?;
+        Some(Compared { side: new, release, step, wanted, secrets: secrets.as_ref(), among: &shown })
+    });
+    let compared: Vec<Compared<'_>> = compared.collect();
+    let looking = compared.iter().map(|one| one_release(&kubectl, one, &cluster, &plan, asked));
+    let mut looked = stream::iter(looking).buffered(AT_ONCE);
+    while let Some(found) = looked.next().await {
+        match found? {
+            Some(diff) => report.releases.push(diff),
+            None => report.unchanged += 1,
+        }
+    }
+    for step in plan.steps().filter(|step| blocked.contains(step.release.as_str())) {
+        let release = definition.releases.iter().find(|release| release.name == step.release);
+        report.releases.extend(release.and_then(|release| release::blocked(new, release, step)));
+    }
+    Ok(Outcome { report, failures: rendering.failures, names: release::names(&[new]) })
+}
+
+async fn one_release(
+    kubectl: &Kubectl,
+    one: &Compared<'_>,
+    cluster: &Cluster,
+    plan: &Plan,
+    asked: Asked,
+) -> Result<Option<ReleaseDiff>, Failures> {
+    if one.step.action == Action::Install {
+        return one.with_record(cluster, plan, asked).map(Some);
+    }
+    let record = cluster.records.get(&one.release.name);
+    let namespace = one.release.namespace.as_str();
+    let would = diff::as_helm_applies(&one.wanted.stream, &one.release.name, namespace);
+    let failed = |error| failure::cluster(&format!("{}: cannot look at its objects", one.release.name), &error);
+    let answers = kubectl.dry_run_apply(&would, HELM).await.map_err(failed)?;
+    let known: Vec<Json> = would
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| **answer != DryRun::UnknownKind)
+        .map(|(o, _)| o.clone())
+        .collect();
+    let there = kubectl.existing(&known).await.map_err(failed)?;
+    let hidden = Hidden::of(one.side, Some(one.release), record, Some(one.wanted), one.secrets);
+    let veils = [one.side.veil(hidden.masker(), false), one.side.veil(hidden.masker(), false)];
+    let how = Comparison { namespace, old: &veils[0], new: &veils[1], context: asked.unified };
+    let mut diff = one.begun(record);
+    diff.objects = one.owned(cluster, plan, &how)?;
+    for (sent, answer) in would.iter().zip(answers) {
+        let title = format!("{} {}", text(&sent["kind"]), text(&sent["metadata"]["name"]));
+        match answer {
+            DryRun::Would(would) => {
+                let now = there.iter().find(|object| is_same(object, &would)).cloned();
+                diff.objects.extend(diff::live(now, would, &how));
+            }
+            DryRun::UnknownKind => {
+                diff.notes.push(format!("{title}: not compared, its definition is not in the cluster yet"));
+            }
+            DryRun::Refused(word) => {
+                let word = veils[1].shown(&word);
+                diff.notes.push(format!("{title}: the API server would refuse it: {}", word.replace('\n', " ")));
+            }
+        }
+    }
+    one.images(&record.map_or_else(release::nothing, |record| Ok(record.stream.clone()))?, &mut diff);
+    let is_changed = one.step.action != Action::Unchanged;
+    Ok((is_changed || release::differs(&diff)).then_some(diff))
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn is_same(a: &Json, b: &Json) -> bool {
+    let id =
+        |o: &Json| [&o["apiVersion"], &o["kind"], &o["metadata"]["namespace"], &o["metadata"]["name"]].map(Json::clone);
+    id(a) == id(b)
+}

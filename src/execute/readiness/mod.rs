@@ -1,0 +1,110 @@
+//! Why a release did not get ready: helm names the objects, the cluster says why. A few questions, asked only after helm
+//! gave up. Must not decide anything, nor wait.
+
+mod pods;
+mod state;
+mod words;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::object::{Object, Stream};
+use crate::tools::Kubectl;
+
+use pods::Speaker;
+use state::State;
+pub use words::Unready;
+pub(super) use words::gave_up;
+use words::{rest, unready};
+
+/// The most containers whose last words are asked for.
+const MOST_LOGS: usize = 2;
+/// The most lines of each.
+const LINES: usize = 10;
+/// The most of a line.
+const WIDTH: usize = 300;
+/// The most objects that are told.
+const MOST_OBJECTS: usize = 4;
+
+/// Why a release did not get ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reason {
+    /// The first object that is not ready, and how: `Deployment ns/web is not ready: 0 of 1 pods`.
+    pub title: Option<String>,
+    /// What the cluster says, a line each; lines of logs begin with `  | `.
+    pub lines: Vec<String>,
+    /// What helm said besides.
+    pub rest: String,
+    /// A hook of the chart is what failed.
+    pub hook: bool,
+}
+
+/// Asks the cluster why. Nothing that fails here is an error: it would hide the one that counts.
+pub(super) async fn reason(word: &str, runs: &[Unready], kubectl: &Kubectl) -> Reason {
+    let mut objects = unready(word);
+    let named = !objects.is_empty();
+    if !named {
+        objects = runs.to_vec();
+    }
+    let mut reason = Reason { rest: rest(word), hook: objects.iter().any(|o| o.hook.is_some()), ..Reason::default() };
+    let mut states: BTreeMap<String, State> = BTreeMap::new();
+    let mut logs = 0;
+    for object in &objects {
+        let state = match states.entry(object.namespace.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) if object.namespace.is_empty() => new.insert(State::default()),
+            Entry::Vacant(new) => {
+                let list = kubectl.workings(&object.namespace).await.unwrap_or_default();
+                new.insert(State::read(&list))
+            }
+        };
+        let explained = state.explain(object);
+        // What helm did not name may be as it should be.
+        if (!named && explained.lines.is_empty()) || reason.lines.len() > MOST_OBJECTS * LINES {
+            continue;
+        }
+        match reason.title {
+            None => reason.title = Some(explained.title),
+            Some(_) => reason.lines.push(explained.title),
+        }
+        for (line, speaker) in explained.lines {
+            reason.lines.push(line);
+            if let Some(speaker) = speaker.filter(|_| logs < MOST_LOGS) {
+                let said = last_words(kubectl, &speaker).await;
+                logs += usize::from(!said.is_empty());
+                reason.lines.extend(said);
+            }
+        }
+    }
+    reason
+}
+
+/// What a release runs, where helm named nothing.
+pub fn workloads(rendered: &Stream, namespace: &str) -> Vec<Unready> {
+    let kinds = ["Deployment", "StatefulSet", "DaemonSet", "Job", "Pod", "PersistentVolumeClaim"];
+    let runs = rendered.objects.iter().filter(|object| object.hook.is_none() && kinds.contains(&object.kind.as_str()));
+    let unready = |object: &Object| Unready {
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
+        name: object.name.clone(),
+        status: String::new(),
+        message: "not in time".to_owned(),
+        hook: None,
+    };
+    runs.map(unready).collect()
+}
+
+/// The end of a container's log.
+async fn last_words(kubectl: &Kubectl, speaker: &Speaker) -> Vec<String> {
+    let Speaker { namespace, pod, container, previous } = speaker;
+    let mut text = kubectl.log(namespace, pod, container, *previous, LINES).await.unwrap_or_default();
+    if *previous && text.trim().is_empty() {
+        text = kubectl.log(namespace, pod, container, false, LINES).await.unwrap_or_default();
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let short = |line: &&str| {
+        let plain: String = line.chars().filter(|c| !c.is_control()).take(WIDTH).collect();
+        format!("  | {plain}")
+    };
+    lines.iter().skip(lines.len().saturating_sub(LINES)).map(short).collect()
+}
