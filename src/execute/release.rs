@@ -55,7 +55,7 @@ pub(super) async fn apply(
 /// Records that everything is done, what follows helm too.
 pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
     let Some((label, value)) = &work.finish else { return Ok(()) };
-    hands.kubectl.label_record(&step.namespace, &step.release, label, value).await.map_err(Cause::Finish)
+    hands.kubectl.label_deployed(&step.namespace, &step.release, label, value).await.map_err(Cause::Finish)
 }
 
 async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patience, say: Say<'_>) -> Result<(), Cause> {

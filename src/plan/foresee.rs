@@ -50,14 +50,8 @@ mod tests {
             live: None,
         };
         let tiers = vec![TierPlan { name: "t".into(), gate: true, steps: vec![step] }];
-        Plan {
-            platform: "p".into(),
-            environment: "e".into(),
-            tiers,
-            undeclared: Vec::new(),
-            switched_off: Vec::new(),
-            removals: Vec::new(),
-        }
+        let (platform, environment) = ("p".to_owned(), "e".to_owned());
+        Plan { platform, environment, tiers, undeclared: Vec::new(), switched_off: Vec::new(), removals: Vec::new() }
     }
 
     fn hook(events: &str) -> Stream {

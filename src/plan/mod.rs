@@ -280,13 +280,6 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Whether Kubernetes takes a text as a label's value.
-fn is_label_value(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
-}
-
 /// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
 /// next run does it again unless the label that is also returned is set when everything is done.
 pub fn labels_until_done(
@@ -299,6 +292,13 @@ pub fn labels_until_done(
     let done = inputs.clone();
     inputs.1.push_str(".unfinished");
     (labels, Some(done))
+}
+
+/// Whether Kubernetes takes a text as a label's value.
+fn is_label_value(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
 }
 
 /// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied

@@ -39,7 +39,8 @@ impl Observation {
             if record.revision > entry.revision {
                 *entry = record;
             }
-            (entry.deployed, entry.ever) = (deployed, ever);
+            entry.deployed = deployed;
+            entry.ever = ever;
         }
         Observation(releases)
     }

@@ -37,12 +37,12 @@ pub struct Args {
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
-    /// Remove releases that are no longer declared, or switched off, after everything else went well
-    #[arg(long)]
-    prune: bool,
     /// Begin nothing more after the first failure
     #[arg(long)]
     fail_fast: bool,
+    /// Remove releases that are no longer declared, or switched off, after everything else went well
+    #[arg(long)]
+    prune: bool,
     /// Go on with the last run that did not end well: what it selected, what it left in the middle of an operation included
     #[arg(long)]
     resume: bool,

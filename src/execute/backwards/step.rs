@@ -105,7 +105,7 @@ async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: H
 }
 
 async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
-    let BackStep { release, namespace, .. } = step;
+    let BackStep { release, namespace, revision, .. } = step;
     let request = RollbackRequest {
         release,
         namespace,
@@ -124,7 +124,8 @@ async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) 
     // helm gives the new revision all labels of the old one, its run too. The run is this one: whoever wants to come back
     // here names it.
     let run = hands.run.run();
-    let labelled = hands.kubectl.label_record(namespace, release, label::RUN, run).await;
+    let labelled =
+        hands.kubectl.label_record(namespace, release, revision + 1, &[(label::RUN.to_owned(), run.to_owned())]).await;
     labelled.map_err(BackCause::Label)
 }
 

@@ -84,4 +84,22 @@ impl Kubectl {
         let args = ["replace", "--raw", &path, "--filename=-"].map(str::to_owned).to_vec();
         process::run_in_memory(self.call(args, Some(secret.as_bytes())), &self.interrupt).await.map(|_| ())
     }
+
+    /// Gives a revision's record labels, whatever values they had.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn label_record(
+        &self,
+        namespace: &str,
+        release: &str,
+        revision: u64,
+        labels: &[(String, String)],
+    ) -> Result<(), CallError> {
+        let secret = format!("sh.helm.release.v1.{release}.v{revision}");
+        let mut args = ["label", "secret", &secret, "--overwrite"].map(str::to_owned).to_vec();
+        args.push(format!("--namespace={namespace}"));
+        args.extend(labels.iter().map(|(key, value)| format!("{key}={value}")));
+        self.run(args, None).await.map(|_| ())
+    }
 }

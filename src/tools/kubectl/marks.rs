@@ -8,7 +8,7 @@ impl Kubectl {
     ///
     /// # Errors
     /// [`CallError`] with kubectl's own word.
-    pub async fn label_record(
+    pub async fn label_deployed(
         &self,
         namespace: &str,
         release: &str,
