@@ -15,6 +15,7 @@ mod guard;
 mod immutable;
 mod interrupted;
 mod killed;
+mod lifecycle;
 mod oci;
 mod outage;
 mod planted;
