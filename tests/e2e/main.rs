@@ -9,6 +9,7 @@ mod support;
 
 mod capabilities;
 mod closed_world;
+mod diff;
 mod failing;
 mod guard;
 mod interrupted;
