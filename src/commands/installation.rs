@@ -121,6 +121,32 @@ impl Installation {
         refused(check(&renderer, releases, &rewritings).await?)
     }
 
+    /// The releases that a plan changes, rendered as it changes them, and the plan with what that tells of it: what was
+    /// never deployed may be installed again instead of upgraded.
+    ///
+    /// # Errors
+    /// As [`Installation::render`].
+    pub async fn foreseen(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        plan: &Plan,
+    ) -> Result<(Plan, Vec<Rendered>), Failures> {
+        let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
+        let releases: Vec<&Release> = self.definition.releases.iter().filter(changing).collect();
+        let first = &plan.upgrades() - &plan.never_deployed();
+        let rendered = self.render_as(context, workspace, &releases, &first).await?;
+        let streams = releases.iter().zip(&rendered).map(|(release, render)| (release.name.as_str(), &render.stream));
+        let plan = plan::foresee(plan.clone(), &streams.collect());
+        let upgrades = plan.upgrades();
+        // Hardly ever: what was never deployed, and is upgraded all the same.
+        let rendered = match upgrades == first {
+            true => rendered,
+            false => self.render_as(context, workspace, &releases, &upgrades).await?,
+        };
+        Ok((plan, rendered))
+    }
+
     /// What a rendered release will be at the site, hashed.
     ///
     /// # Errors

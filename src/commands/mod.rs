@@ -5,6 +5,7 @@
 pub mod apply;
 mod backwards;
 pub mod bundle;
+mod claim;
 pub mod destroy;
 pub mod diff;
 pub mod doctor;

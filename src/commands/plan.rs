@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::claim::{self, Claiming, Looking};
 use super::installation::Installation;
 use super::records;
 use super::workspace::Workspace;
@@ -22,6 +23,8 @@ pub struct Args {
     prune: bool,
     #[command(flatten)]
     rendering: Rendering,
+    #[command(flatten)]
+    claiming: Claiming,
     /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
@@ -42,10 +45,14 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let observed = records::observe(context, &kubectl, &installation.definition).await?;
     let plan = planned(&installation.definition, &desired, &observed, args.prune);
+    let (workspace, installation, kubectl) = (&workspace, &installation, &kubectl);
+    let looking = Looking { context, workspace, installation, kubectl, observed: &observed };
+    let mut plan = looking.claimed(plan, &args.claiming).await?;
     if let Some(path) = &args.save {
-        let saved = saved(context, &workspace, &installation, &plan, &observed, &kubectl).await?;
+        let saved = saved(context, workspace, installation, &plan, &observed, kubectl).await?;
         files::write_private(path, saved.to_json(PLATCTL).as_bytes())?;
         context.ui.say("Saved", path.display().to_string());
+        plan = saved.plan;
     }
     let text = match args.output {
         Format::Text => text(&plan),
@@ -73,22 +80,17 @@ async fn saved(
     observed: &Observation,
     kubectl: &Kubectl,
 ) -> Result<Saved, Failures> {
+    let (plan, rendered) = installation.foreseen(context, workspace, plan).await?;
     let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
-    let releases: Vec<&Release> = installation.definition.releases.iter().filter(changing).collect();
-    let rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
+    let releases = installation.definition.releases.iter().filter(changing);
     let salt = super::apply::guard::salt()?;
     let mut expected = BTreeMap::new();
-    for (release, rendered) in releases.iter().zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
+    for (release, rendered) in releases.zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
         expected.insert(release.name.clone(), installation.expected(release, rendered, &salt)?);
     }
-    Ok(Saved {
-        plan: plan.clone(),
-        selector: context.global.selector.clone(),
-        place: place(workspace, &installation.definition, kubectl).await?,
-        seen: plan.steps().map(|step| Seen::of(step, observed)).collect(),
-        salt,
-        expected,
-    })
+    let seen = plan.steps().map(|step| Seen::of(step, observed)).collect();
+    let place = place(workspace, &installation.definition, kubectl).await?;
+    Ok(Saved { plan, selector: context.global.selector.clone(), place, seen, salt, expected })
 }
 
 /// What a plan of this definition for this cluster is made from.
@@ -104,11 +106,13 @@ pub async fn place(workspace: &Workspace, definition: &Definition, kubectl: &Kub
 /// One line: how much is done.
 pub fn summary(plan: &Plan) -> String {
     let (install, upgrade, unchanged) = plan.counts();
-    let blocked = plan.changes().count() - install - upgrade;
+    let adopt = plan.adopted();
+    let blocked = plan.changes().count() - install - upgrade - adopt;
     let remove = plan.removed().count();
     let parts = [
         (install, "install"),
         (upgrade, "upgrade"),
+        (adopt, "adopt"),
         (remove, "remove"),
         (blocked, "blocked"),
         (unchanged, "unchanged"),
@@ -130,7 +134,10 @@ pub fn action(step: &Step) -> String {
         Action::Upgrade { because: Because::Failed | Because::NeverDeployed, .. } => {
             format!("upgrade  {version}, its last run failed")
         }
+        Action::Upgrade { because: Because::Drifted, .. } => format!("upgrade  {version}, live objects differ"),
+        Action::Upgrade { because: Because::Adopted, .. } => format!("adopt, upgrade  {version}"),
         Action::Upgrade { .. } => format!("upgrade  {version}"),
+        Action::Adopt { .. } => format!("adopt  {version}"),
         Action::Blocked { reason: Blocked::Pending { status, .. } } => format!("blocked  helm left it in `{status}`"),
         Action::Blocked { reason: Blocked::Foreign { .. } } => "blocked  it belongs to somebody else".to_owned(),
     }
@@ -156,7 +163,7 @@ fn text(plan: &Plan) -> String {
         text.push_str(&format!("{}\n", tier.name));
         for step in &tier.steps {
             text.push_str(&format!("  {:<24}  {}\n", step.release, action(step)));
-            for line in about(step) {
+            for line in about(step).into_iter().chain(claim::lines(plan, step)) {
                 text.push_str(&format!("  {:<24}    {line}\n", ""));
             }
         }

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use super::Context;
 use crate::definition::Definition;
 use crate::execute::Undertaking;
-use crate::execute::journal::Outcome;
+use crate::execute::journal::{FILE, Outcome};
 use crate::execute::lease::{Claim, Notice};
 use crate::files;
 use crate::plan;
 use crate::tools::{Helm, Kubectl, write_post_renderer};
-use crate::ui::duration;
 use crate::ui::failure::{self, Failures, exit};
+use crate::ui::{Ui, duration};
 
 /// A run that has begun. Nothing is recorded before [`Undertaking::record`].
 pub struct Began {
@@ -23,6 +23,7 @@ pub struct Began {
     /// Somebody else was at work, or had left something: the cluster must be looked at again.
     pub followed: bool,
     folder: tempfile::TempDir,
+    ui: Ui,
 }
 
 /// Begins a run: takes the environment's lease, after what must be waited for.
@@ -57,7 +58,7 @@ pub async fn begin(
         draw(context, &notice);
     };
     let undertaking = Undertaking::begin(&claim, &notice).await.map_err(|error| failure::lease(&claim, &error))?;
-    Ok(Began { undertaking, followed: followed.into_inner(), folder })
+    Ok(Began { undertaking, followed: followed.into_inner(), folder, ui: context.ui.clone() })
 }
 
 /// Where the folders of runs are.
@@ -69,9 +70,33 @@ pub fn runs(context: &Context) -> PathBuf {
 fn run_folder(runs: &Path) -> Result<tempfile::TempDir, Failures> {
     files::private_folder(runs)?;
     files::remove_older(runs, Duration::from_secs(24 * 3600));
-    let prefix = format!("run-{}-", plan::run_stamp(SystemTime::now()));
-    let made = tempfile::Builder::new().prefix(&prefix).rand_bytes(4).tempdir_in(runs);
+    let now = SystemTime::now();
+    let made = folder_named(runs, &plan::run_stamp(now), distinct(now));
     Ok(made.map_err(files::FileError::at("make a folder in", runs))?)
+}
+
+/// A number that another run of the same second hardly has too.
+fn distinct(now: SystemTime) -> u32 {
+    let nanos = now.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.subsec_nanos()).unwrap_or(0);
+    (nanos >> 4) ^ std::process::id().rotate_left(5)
+}
+
+/// The folder of a run whose name is legal for a Kubernetes object too: no capitals.
+fn folder_named(runs: &Path, stamp: &str, distinct: u32) -> std::io::Result<tempfile::TempDir> {
+    let named = |number: u32| {
+        let name = format!("run-{stamp}-{:04x}", number & 0xffff);
+        tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(runs)
+    };
+    let mut made = named(distinct);
+    for next in 1..16 {
+        match &made {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                made = named(distinct.wrapping_add(next))
+            }
+            _ => break,
+        }
+    }
+    made
 }
 
 impl Began {
@@ -94,6 +119,10 @@ impl Began {
     /// Ends the run. Its folder stays for a day when there may be something to go on with.
     pub async fn end(self, outcome: Outcome) {
         let published = self.undertaking.end(outcome).await;
+        if !published {
+            let file = self.folder.path().join(FILE).display().to_string();
+            self.ui.warn(format!("the run's journal could not be written into the cluster; it is in {file}"));
+        }
         if !published || outcome != Outcome::Done {
             let _ = self.folder.keep();
         }
@@ -127,5 +156,20 @@ fn draw(context: &Context, notice: &Notice<'_>) {
             );
         }
         Notice::TakenOver(holder) => ui.detail("Lease", format!("taken over from {holder}, which is gone")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_runs_are_legal_everywhere_and_differ() {
+        let runs = tempfile::tempdir().unwrap();
+        let made: Vec<tempfile::TempDir> =
+            (0..3).map(|_| folder_named(runs.path(), "20261121-193000", 0xabcd_ef01).unwrap()).collect();
+        let names: Vec<String> =
+            made.iter().map(|dir| dir.path().file_name().unwrap().to_string_lossy().into_owned()).collect();
+        assert_eq!(names, ["run-20261121-193000-ef01", "run-20261121-193000-ef02", "run-20261121-193000-ef03"]);
     }
 }

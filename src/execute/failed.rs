@@ -41,6 +41,9 @@ pub enum Cause {
     /// helm failed.
     #[error("helm failed")]
     Helm(#[source] CallError),
+    /// helm was killed, and left the release in the middle of nothing.
+    #[error("helm was killed")]
+    Killed(#[source] CallError),
     /// helm did not end by itself, or could not write how it ended, and left the release in the middle of an operation.
     #[error("helm left it in `{status}`")]
     Left {
@@ -101,6 +104,7 @@ impl Cause {
             | Cause::Otherwise(_)
             | Cause::Left { .. }
             | Cause::Fenced(_)
+            | Cause::Killed(_)
             | Cause::Moved(_)
             | Cause::Observed(_)
             | Cause::Stopped(_) => return format!("{self}: {release}"),

@@ -47,6 +47,10 @@ pub struct Work {
     pub secrets: Option<Zeroizing<String>>,
     /// Labels of helm's record.
     pub labels: Vec<(String, String)>,
+    /// Objects that others made become the release's.
+    pub take_ownership: bool,
+    /// Fields that others set become what they should be.
+    pub force_conflicts: bool,
     /// Wait until it is ready.
     pub wait: bool,
     /// How long at most.

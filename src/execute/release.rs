@@ -65,6 +65,10 @@ async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patien
     if let Some((names, text)) = &work.crds {
         apply_crds(hands.kubectl, names, text, patience, say).await.map_err(Cause::Crds)?;
     }
+    if let Action::Adopt { revision } = step.action {
+        let labelled = hands.kubectl.label_record(&step.namespace, &step.release, revision, &work.labels);
+        return labelled.await.map_err(Cause::Finish);
+    }
     loop {
         // Nothing is kept of a release that was never tried.
         if work.forget && (step.action != Action::Install || patience.tries > 0) {
@@ -85,6 +89,8 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         chart: &work.chart,
         values: &work.values,
         labels: &work.labels,
+        take_ownership: work.take_ownership,
+        force_conflicts: work.force_conflicts,
         wait: work.wait,
         timeout: work.timeout,
         post_render: &work.task,
@@ -99,8 +105,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         Some(Refusal::Otherwise(differences)) => return Err(Cause::Otherwise(differences)),
         None => {}
     }
-    if let Left::Pending { status, deployed } = settle::left(step, &error, hands).await? {
-        return Err(Cause::Left { status, deployed, error });
+    match settle::left(step, &error, hands).await? {
+        Left::Pending { status, deployed } => return Err(Cause::Left { status, deployed, error }),
+        Left::Untouched => return Err(Cause::Killed(error)),
+        Left::Unlocked | Left::Well => {}
     }
     if error.interrupted() || !readiness::gave_up(error.stderr()) {
         return Err(Cause::Helm(error));

@@ -58,6 +58,8 @@ pub(super) enum Left {
     Well,
     /// It was in the middle of an upgrade of this run, and is not any more: the step may be tried again.
     Unlocked,
+    /// As it was before: helm was killed before it wrote anything, or after it had written its end.
+    Untouched,
     /// In the middle of an operation.
     Pending {
         /// helm's status.
@@ -80,13 +82,12 @@ pub(super) async fn left(step: &Step, error: &CallError, hands: Hands<'_>) -> Re
     let kubectl = hands.run.kubectl();
     let table = hands.run.records().await?;
     let observed = Observation::parse(&table);
-    let Some(found) = observed.get(&step.namespace, &step.release) else { return Ok(Left::Well) };
-    if !found.status.starts_with("pending") && found.status != "uninstalling" {
-        return Ok(Left::Well);
-    }
+    let pending = |status: &str| status.starts_with("pending") || status == "uninstalling";
+    let Some(found) = observed.get(&step.namespace, &step.release).filter(|found| pending(&found.status)) else {
+        return Ok(if killed { Left::Untouched } else { Left::Well });
+    };
     let ours = found.label(label::RUN) == Some(run);
-    // A first install that is marked as failed would be tried again as an upgrade, without its install hooks.
-    if ours && gone && !killed && found.deployed.is_some() && hands.run.stop().is_none() {
+    if ours && gone && !killed && hands.run.stop().is_none() {
         let unlocked = unlock(kubectl, &step.namespace, &step.release, found.revision, run).await;
         if unlocked.is_ok() {
             return Ok(Left::Unlocked);

@@ -17,7 +17,7 @@ use crate::plan::{Observation, Observed, label};
 use crate::tools::{Birth, Births, Kubectl};
 
 /// How old the last look at helm's records may be when a release is begun.
-const FRESH: Duration = Duration::from_secs(5);
+const FRESH: Duration = Duration::from_secs(3);
 /// How long a request may take, and how long the API server is waited for when it is gone.
 const ASK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
 

@@ -51,7 +51,15 @@ mod tests {
         };
         let tiers = vec![TierPlan { name: "t".into(), gate: true, steps: vec![step] }];
         let (platform, environment) = ("p".to_owned(), "e".to_owned());
-        Plan { platform, environment, tiers, undeclared: Vec::new(), switched_off: Vec::new(), removals: Vec::new() }
+        Plan {
+            platform,
+            environment,
+            tiers,
+            undeclared: Vec::new(),
+            switched_off: Vec::new(),
+            removals: Vec::new(),
+            taken: BTreeMap::new(),
+        }
     }
 
     fn hook(events: &str) -> Stream {

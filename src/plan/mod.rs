@@ -13,6 +13,7 @@ mod rollback;
 mod run;
 mod saved;
 mod select;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,7 @@ pub use rollback::Rollback;
 pub use run::run_stamp;
 pub use saved::{Moved, Place, Saved, Seen, UnreadablePlan};
 pub use select::{InvalidSelector, Selector};
+pub use taken::Taken;
 
 /// Labels on helm's record of a release.
 pub mod label {
@@ -67,6 +69,9 @@ pub struct Plan {
     pub switched_off: Vec<String>,
     /// What is removed at the end, when everything else went well.
     pub removals: Vec<Stage>,
+    /// What steps take over of what is in the cluster, by release.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<String, Taken>,
 }
 
 /// What is done in one tier.
@@ -120,6 +125,11 @@ pub enum Action {
         /// Why it is not unchanged.
         because: Because,
     },
+    /// It is there and is what it should be, but was made by others: it becomes ours.
+    Adopt {
+        /// helm's revision of it.
+        revision: u64,
+    },
     /// It is in a state that must be cleared first.
     Blocked {
         /// Why.
@@ -139,6 +149,10 @@ pub enum Because {
     NeverDeployed,
     /// The same, and it has hooks for the installation alone: it is installed again.
     InstallHooks,
+    /// Live objects are not what was installed.
+    Drifted,
+    /// Others made it, and it becomes ours.
+    Adopted,
 }
 
 /// Why nothing may be done with a release.
@@ -205,6 +219,7 @@ impl Plan {
             undeclared,
             switched_off,
             removals: Vec::new(),
+            taken: BTreeMap::new(),
         }
     }
 
@@ -225,10 +240,22 @@ impl Plan {
 
     /// The releases that helm upgrades: their charts are told so.
     pub fn upgrades(&self) -> BTreeSet<String> {
-        let is_upgrade =
-            |action: &Action| matches!(action, Action::Upgrade { because, .. } if *because != Because::InstallHooks);
-        let upgrades = self.steps().filter(|step| is_upgrade(&step.action));
-        upgrades.map(|step| step.release.clone()).collect()
+        self.upgraded(|because| because != Because::InstallHooks)
+    }
+
+    /// Those that are there and were never deployed.
+    pub fn never_deployed(&self) -> BTreeSet<String> {
+        self.upgraded(|because| because == Because::NeverDeployed)
+    }
+
+    fn upgraded(&self, meant: fn(Because) -> bool) -> BTreeSet<String> {
+        let upgraded = |step: &&Step| matches!(step.action, Action::Upgrade { because, .. } if meant(because));
+        self.steps().filter(upgraded).map(|step| step.release.clone()).collect()
+    }
+
+    /// How many steps only give a release our labels.
+    pub fn adopted(&self) -> usize {
+        self.steps().filter(|step| matches!(step.action, Action::Adopt { .. })).count()
     }
 
     /// How many steps install, upgrade and leave as it is.
@@ -314,66 +341,4 @@ pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::definition::Tree;
-
-    fn definition() -> Definition {
-        let mut tree = Tree::default();
-        tree.insert(
-            "environments/prod/environment.yaml",
-            "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\nplatform: ml\n",
-        );
-        tree.insert("templates/apps/tier.yaml", "apiVersion: platctl.dev/v1\norder: 1\n");
-        for name in ["a", "b", "c", "d", "e", "f"] {
-            let text = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: ns\n";
-            tree.insert(format!("templates/apps/{name}/release.yaml"), text);
-        }
-        Definition::load(&tree, "prod").unwrap()
-    }
-
-    fn record(name: &str, revision: u64, status: &str, labels: &str) -> String {
-        format!(
-            "ns  sh.helm.release.v1.{name}.v{revision}  helm.sh/release.v1  1  5m  name={name},owner=helm,status={status},version={revision}{labels}\n"
-        )
-    }
-
-    #[test]
-    fn every_action_has_its_reason() {
-        let ours = ",platctl.dev/platform=ml,platctl.dev/environment=prod,platctl.dev/chart-version=1.0.0";
-        let same = format!("{ours},platctl.dev/inputs=i");
-        let table = [
-            record("a", 1, "superseded", &same),
-            record("a", 2, "deployed", &same),
-            record("b", 1, "deployed", &format!("{ours},platctl.dev/inputs=old")),
-            record("c", 1, "superseded", &same),
-            record("c", 2, "failed", &same),
-            record("d", 1, "deployed", &same),
-            record("d", 2, "pending-upgrade", &same),
-            record("e", 1, "deployed", ""),
-            record("gone", 1, "deployed", &same),
-            record("others", 1, "deployed", ",platctl.dev/platform=ml,platctl.dev/environment=dev"),
-        ]
-        .concat();
-        let definition = definition();
-        let desired: Vec<_> = definition
-            .releases
-            .iter()
-            .map(|release| Desired { release, version: "1.0.0".into(), inputs: "i".into() })
-            .collect();
-        let plan = Plan::build(&definition, &desired, &Observation::parse(&table));
-        let actions: Vec<_> = plan.steps().map(|step| step.action.clone()).collect();
-        let from = Some("1.0.0".to_owned());
-        let expected = [
-            Action::Unchanged,
-            Action::Upgrade { from: from.clone(), because: Because::Inputs },
-            Action::Upgrade { from, because: Because::Failed },
-            Action::Blocked { reason: Blocked::Pending { status: "pending-upgrade".into(), deployed: Some(1) } },
-            Action::Blocked { reason: Blocked::Foreign { owner: None } },
-            Action::Install,
-        ];
-        assert_eq!(actions, expected);
-        assert_eq!(plan.undeclared, ["ns/gone"]);
-        assert_eq!(plan.counts(), (1, 2, 1));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Observation, Observed, Plan, Step, label};
+use super::{Action, Because, Observation, Observed, Plan, Step, TierPlan, label};
 use crate::definition::{API_VERSION, Definition, LOCK_PATH, Tree};
 use crate::digest::{Digest, Hasher};
 use crate::render::{Expected, Salt};
@@ -220,7 +220,9 @@ impl Saved {
         if moved.is_empty() {
             moved = from;
         }
-        if moved.is_empty() && (self.plan.tiers != now.tiers || self.plan.removals != now.removals) {
+        let steps = as_observed(&self.plan) != as_observed(now);
+        let others = self.plan.removals != now.removals || self.plan.taken != now.taken;
+        if moved.is_empty() && (steps || others) {
             moved.push(Moved::Steps);
         }
         moved
@@ -241,6 +243,17 @@ impl Saved {
         let moved = |release: &String, how| Moved::Inputs { release: release.clone(), how };
         all.into_iter().filter_map(|release| Some(moved(release, how(&release)?))).collect()
     }
+}
+
+/// Tiers without what only a render tells: that is compared by itself.
+fn as_observed(plan: &Plan) -> Vec<TierPlan> {
+    let mut tiers = plan.tiers.clone();
+    for step in tiers.iter_mut().flat_map(|tier| &mut tier.steps) {
+        if let Action::Upgrade { because: because @ Because::InstallHooks, .. } = &mut step.action {
+            *because = Because::NeverDeployed;
+        }
+    }
+    tiers
 }
 
 #[cfg(test)]

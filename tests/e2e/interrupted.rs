@@ -25,15 +25,10 @@ fn all_deployed(small: &Small) {
     assert_eq!(small.states(), deployed);
 }
 
-/// How often it is killed: three times in CI.
-fn rounds() -> u64 {
-    std::env::var("PLATCTL_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
-}
-
 /// Moments spread over the work on one release, each after another number of releases is done.
 #[test]
 fn kill_nine_in_the_middle() {
-    for round in 0..rounds() {
+    for round in 0..3 {
         let small = slow(format!("kill-{round}").leak());
         let mut running = small.platctl().args(["apply", "-e", "site"]).start(small.folder());
         let so_far = || read(&small.folder().join("stderr"));
@@ -41,7 +36,7 @@ fn kill_nine_in_the_middle() {
         until("releases are done", || {
             so_far().contains("Applying") && so_far().matches("✔").count() >= done || running.ended()
         });
-        std::thread::sleep(Duration::from_millis(1500 * round / rounds()));
+        std::thread::sleep(Duration::from_millis(500 * round));
         running.signal(Signal::KILL);
         let killed = running.wait().exits(128 + 9);
         let output = small.apply();

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::rig::{Rig, rig, running};
+use crate::rig::{Rig, rig};
 use crate::support::{Output, Platctl, put, read};
 
 /// A platform with the environment `site` for the rig. Releases are in the tiers `one` and `two`.
 pub struct Small {
     pub name: &'static str,
+    rig: &'static Rig,
     folder: TempDir,
 }
 
@@ -56,8 +57,13 @@ spec:
 
 impl Small {
     pub fn new(name: &'static str) -> Small {
-        let small = Small { name, folder: TempDir::new().unwrap() };
-        let Rig { registry, uid, .. } = rig();
+        Small::on(rig(), name)
+    }
+
+    /// As [`Small::new`], on a rig of the test's own.
+    pub fn on(rig: &'static Rig, name: &'static str) -> Small {
+        let small = Small { name, rig, folder: TempDir::new().unwrap() };
+        let Rig { registry, uid, .. } = rig;
         small.put(
             "environments/site/environment.yaml",
             &format!(
@@ -109,7 +115,7 @@ impl Small {
     }
 
     pub fn platctl(&self) -> Platctl {
-        rig().platctl(self.folder.path()).folder(&self.path(""))
+        self.rig.platctl(self.folder.path()).folder(&self.path(""))
     }
 
     pub fn run(&self, args: &[&str]) -> Output {
@@ -121,21 +127,43 @@ impl Small {
         self
     }
 
+    /// The rig it is on.
+    pub fn rig(&self) -> &'static Rig {
+        self.rig
+    }
+
+    /// The namespace, tools and records of the helms at work in it: their pids.
+    pub fn helms(&self) -> Vec<i32> {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let at_work = processes.filter(|process| {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let has = |wanted: &str| line.split(|byte| *byte == 0).any(|arg| arg == wanted.as_bytes());
+            has("upgrade") && has(self.name)
+        });
+        at_work.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// Whether helm has left nothing in the middle of an operation, and everything is deployed.
+    #[track_caller]
+    pub fn is_well(&self, releases: &[&str], said: &str) {
+        let deployed: Vec<(String, String)> =
+            releases.iter().map(|name| ((*name).to_owned(), "deployed".to_owned())).collect();
+        assert_eq!(self.states(), deployed, "{said}");
+    }
+
     pub fn apply(&self) -> Output {
         self.run(&["apply", "-e", "site"])
     }
 
     /// The status of the newest record of every release.
     pub fn states(&self) -> Vec<(String, String)> {
-        rig().states(self.name).into_iter().collect()
+        self.rig.states(self.name).into_iter().collect()
     }
 }
 
 impl Drop for Small {
     fn drop(&mut self) {
-        if let Some(rig) = running() {
-            let args = ["delete", "namespace", self.name, "--wait=false", "--ignore-not-found"];
-            let _ = rig.tool("kubectl", &args);
-        }
+        let args = ["delete", "namespace", self.name, "--wait=false", "--ignore-not-found"];
+        let _ = self.rig.tool("kubectl", &args);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::upstream::{Upstream, UpstreamConfig};
@@ -28,11 +29,6 @@ static RIG: OnceLock<Rig> = OnceLock::new();
 /// The rig.
 pub fn rig() -> &'static Rig {
     RIG.get_or_init(Rig::start)
-}
-
-/// The rig, if it was started.
-pub fn running() -> Option<&'static Rig> {
-    RIG.get()
 }
 
 impl Rig {
@@ -133,6 +129,42 @@ impl Rig {
         let path = format!("/v2/{name}/manifests/{reference}");
         http_status(&self.registry, &path, accept) == 200
     }
+}
+
+impl Rig {
+    /// The pid of one of its programs, by name.
+    pub fn pid(&self, name: &str) -> i32 {
+        let pids = std::fs::read_to_string(self.place("rig").join("pids")).unwrap();
+        let last = pids.lines().rev().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        last.unwrap().parse().unwrap()
+    }
+
+    /// Kills one of its programs and starts the same again after a while, with everything it was started with.
+    #[allow(clippy::zombie_processes)] // Whatever takes the rig down ends it.
+    pub fn restart(&self, name: &str, after: std::time::Duration) {
+        use std::io::Write;
+        let pid = self.pid(name);
+        let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let words = |bytes: Vec<u8>| -> Vec<String> {
+            let text = String::from_utf8(bytes).unwrap();
+            text.split_terminator('\0').map(str::to_owned).collect()
+        };
+        let (line, variables) = (words(read("cmdline")), words(read("environ")));
+        let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+        signal(pid, Signal::KILL);
+        std::thread::sleep(after);
+        let log = std::fs::File::options().append(true).open(folder.join("logs").join(format!("{name}.log"))).unwrap();
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).env_clear().envs(variables.iter().filter_map(|v| v.split_once('=')));
+        command.current_dir(&folder).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.process_group(0).spawn().unwrap();
+        let mut pids = std::fs::File::options().append(true).open(self.place("rig").join("pids")).unwrap();
+        writeln!(pids, "{name} {}", child.id()).unwrap();
+    }
+}
+
+pub fn signal(pid: i32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
 }
 
 /// The status of a GET request.

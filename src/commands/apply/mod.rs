@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::backwards;
+use super::claim::{Claiming, Looking};
 use super::installation::{self, Installation};
 use super::plan::{planned, summary};
 use super::records;
@@ -32,8 +33,10 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "prune"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "resume", "prune"])]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    claiming: Claiming,
     /// Do not insist that what selected releases need is deployed
     #[arg(long)]
     skip_needs: bool,
@@ -81,7 +84,8 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let kubectl = workspace.kubectl(context, &installation.definition.environment).await?;
     let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
     let prune = saved.as_ref().map_or(args.prune, |saved| !saved.plan.removals.is_empty());
-    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune };
+    let claiming = saved.as_ref().map_or_else(|| args.claiming.clone(), Claiming::of);
+    let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune, claiming };
     let (plan, observed) = site.look(context).await?;
     if args.dry_run || plan.is_nothing() {
         tell(context, &plan);
@@ -90,8 +94,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         }
         return Ok(0);
     }
-    let began = undertake::begin(context, kubectl, &installation.definition, "apply").await?;
-    let result = apply(context, &args, &site, (plan, observed), &began, begun).await;
+    // On the heap, as other parts of a run: together they are too much for a thread's stack.
+    let began = Box::pin(undertake::begin(context, kubectl, &installation.definition, "apply")).await?;
+    let result = Box::pin(apply(context, &args, &site, (plan, observed), &began, begun)).await;
     began.end(undertake::outcome(&result)).await;
     result
 }
@@ -105,13 +110,17 @@ struct Site<'a> {
     /// The plan that was reviewed.
     saved: Option<&'a Saved>,
     prune: bool,
+    claiming: Claiming,
 }
 
 impl Site<'_> {
+    /// What is to be done by what the cluster has now; refused when a saved plan says otherwise.
     async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
-        let Site { workspace, installation, kubectl, desired, saved, prune } = self;
+        let Site { workspace, installation, kubectl, desired, saved, prune, claiming } = self;
         let observed = records::observe(context, kubectl, &installation.definition).await?;
         let plan = planned(&installation.definition, desired, &observed, *prune);
+        let looking = Looking { context, workspace, installation, kubectl, observed: &observed };
+        let plan = looking.claimed(plan, claiming).await?;
         if let Some(saved) = saved {
             reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
         }
@@ -130,7 +139,7 @@ async fn apply(
 ) -> Result<u8, Failures> {
     let Site { workspace, installation, kubectl, .. } = site;
     let (mut plan, mut observed) = if began.followed { site.look(context).await? } else { seen };
-    if recovered(context, args, site, &plan, &observed, began).await? {
+    if Box::pin(recovered(context, args, site, &plan, &observed, began)).await? {
         (plan, observed) = site.look(context).await?;
     }
     tell(context, &plan);
@@ -141,16 +150,16 @@ async fn apply(
     if !args.skip_needs {
         installation::check_needs(installation, &plan, &observed)?;
     }
-    let asked = resume::asked(context, args);
+    let asked = resume::asked(context, args, site.saved);
     if plan.changes().next().is_some() {
-        let how = work::How { began, asked, reviewed: site.saved, fail_fast: args.fail_fast };
-        let report = work::change(context, workspace, installation, &plan, &observed, kubectl, how).await?;
+        let how = work::How { began, asked, fail_fast: args.fail_fast };
+        let report = Box::pin(work::change(context, site, &plan, &observed, how)).await?;
         report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
     } else {
         backwards::record(began, asked, &plan.removals).await?;
     }
     let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
-    prune::prune(context, &site, began, &plan).await?;
+    Box::pin(prune::prune(context, &site, began, &plan)).await?;
     Ok(0)
 }
 

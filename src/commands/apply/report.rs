@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::commands::plan::action;
-use crate::commands::{Context, backwards};
+use crate::commands::{Context, backwards, claim};
 use crate::definition::Definition;
 use crate::execute::{Ended, Event, Report};
 use crate::plan::{Action, Plan, Step};
@@ -16,7 +16,10 @@ pub(super) fn show(ui: &Ui, plan: &Plan) {
         let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
         if !changes.is_empty() {
             ui.line(format!("Would apply {}", tier.name));
-            changes.iter().for_each(|step| ui.line(format!("    {:<24}  {}", step.release, action(step))));
+            for step in changes {
+                ui.line(format!("    {:<24}  {}", step.release, action(step)));
+                claim::lines(plan, step).iter().for_each(|line| ui.line(format!("    {:<24}    {line}", "")));
+            }
         }
     }
     if !plan.removals.is_empty() {

@@ -9,6 +9,7 @@ use crate::commands::workspace::Workspace;
 use crate::commands::{Context, undertake};
 use crate::definition::Definition;
 use crate::execute::journal::{self, Asked, Journal, State};
+use crate::plan::Saved;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
@@ -21,15 +22,18 @@ struct Again {
 
 /// What a run was asked for, so that it can be asked for again. Flags that say how to look, or what to do about an
 /// earlier run, are left out.
-pub(super) fn asked(context: &Context, args: &Args) -> Asked {
+pub(super) fn asked(context: &Context, args: &Args, reviewed: Option<&Saved>) -> Asked {
     let mut flags = Vec::new();
-    if args.prune {
-        flags.push("--prune".to_owned());
+    let all = [(args.prune, "--prune"), (args.skip_needs, "--skip-needs"), (args.fail_fast, "--fail-fast")];
+    for (given, flag) in all {
+        if given {
+            flags.push(flag.to_owned());
+        }
     }
-    if args.skip_needs {
-        flags.push("--skip-needs".to_owned());
-    }
-    Asked { selector: context.global.selector.clone(), flags }
+    flags.extend(args.claiming.flags());
+    // A plan that was reviewed is not done again once a part of it was done; what it was about is.
+    let selector = reviewed.map_or(&context.global.selector, |saved| &saved.selector);
+    Asked { selector: selector.clone(), flags }
 }
 
 /// The run to go on with, as the flags would ask for it; none when the last one ended well.

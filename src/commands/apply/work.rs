@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
-use super::{guard, reviewed};
+use super::{Site, guard, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::backwards;
 use crate::commands::installation::Installation;
@@ -17,7 +17,7 @@ use crate::definition::{Definition, Release, Tier};
 use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
-use crate::plan::{self, Action, Because, Observation, Plan, Saved, Step};
+use crate::plan::{self, Action, Because, Observation, Plan, Step};
 use crate::render::{self, Expected, Rendered};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
@@ -31,23 +31,19 @@ pub(super) struct How<'a> {
     pub began: &'a Began,
     /// What its journal says that was asked for.
     pub asked: Asked,
-    /// The saved plan that it is.
-    pub reviewed: Option<&'a Saved>,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
 }
 
 /// Does what the plan says: images first, then the cluster.
-#[allow(clippy::too_many_arguments)]
 pub(super) async fn change(
     context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
+    site: &Site<'_>,
     plan: &Plan,
     observed: &Observation,
-    kubectl: &Kubectl,
     how: How<'_>,
 ) -> Result<Report, Failures> {
+    let Site { workspace, installation, kubectl, .. } = *site;
     let began = how.began;
     let environment = &installation.definition.environment;
     let changing: BTreeSet<&str> = plan.changes().map(|step| step.release.as_str()).collect();
@@ -55,16 +51,9 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let mut rendered = installation.render_as(context, workspace, &releases, &plan.upgrades()).await?;
-    let streams = releases.iter().zip(&rendered).map(|(release, rendered)| (release.name.as_str(), &rendered.stream));
-    let foreseen = plan::foresee(plan.clone(), &streams.collect());
-    if foreseen.upgrades() != plan.upgrades() {
-        // What is installed again is told that it is.
-        rendered = installation.render_as(context, workspace, &releases, &foreseen.upgrades()).await?;
-    }
-    let plan = &foreseen;
-    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(&rendered).collect();
-    if let Some(saved) = how.reviewed {
+    let (plan, rendered) = &installation.foreseen(context, workspace, plan).await?;
+    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(rendered).collect();
+    if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
     let salt = guard::salt()?;
@@ -79,20 +68,8 @@ pub(super) async fn change(
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
         work.insert(
             release.name.clone(),
-            prepare(
-                context,
-                workspace,
-                installation,
-                plan,
-                step,
-                release,
-                rendered,
-                expected.remove(&release.name),
-                &revealed,
-                kubectl,
-                began,
-            )
-            .await?,
+            prepare(context, site, plan, step, (release, rendered, expected.remove(&release.name)), &revealed, began)
+                .await?,
         );
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
@@ -144,6 +121,7 @@ fn verb(action: &Action) -> &'static str {
     match action {
         Action::Install => "install",
         Action::Upgrade { .. } => "upgrade",
+        Action::Adopt { .. } => "adopt",
         Action::Unchanged | Action::Blocked { .. } => "none",
     }
 }
@@ -203,26 +181,27 @@ async fn push_images(
     push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
-#[allow(clippy::too_many_arguments)]
 async fn prepare(
     context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
+    site: &Site<'_>,
     plan: &Plan,
     step: &Step,
-    release: &Release,
-    rendered: &Rendered,
-    expected: Option<Expected>,
+    (release, rendered, expected): (&Release, &Rendered, Option<Expected>),
     revealed: &Revealed,
-    kubectl: &Kubectl,
     began: &Began,
 ) -> Result<Work, Failures> {
+    let Site { workspace, installation, kubectl, .. } = *site;
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let folder = began.folder();
     let fence = began.undertaking.fence(&release.name);
     let findings = folder.join(format!("{}.findings.json", release.name));
-    let (rewriting, namespace) = (installation.rewritings[&release.name].clone(), release.namespace.clone());
-    let task = Task { rewriting, namespace, expected, findings: findings.clone(), fence: Some(fence.clone()) };
+    let task = Task {
+        rewriting: installation.rewritings[&release.name].clone(),
+        namespace: release.namespace.clone(),
+        expected,
+        findings: findings.clone(),
+        fence: Some(fence.clone()),
+    };
     let task_path = folder.join(format!("{}.task.json", release.name));
     files::write_private(&task_path, &serde_json::to_vec(&task).unwrap_or_default())?;
     let run = began.undertaking.run();
@@ -246,6 +225,8 @@ async fn prepare(
         values: render::values_json(&secrets::values(release.values.to_json(), &release.value_secrets, revealed)?)
             .into(),
         secrets: secrets::objects(&release.secrets, &release.namespace, &plan::object_labels(plan, step), revealed)?,
+        take_ownership: plan.taken.get(&release.name).is_some_and(|taken| taken.adopted),
+        force_conflicts: plan.taken.get(&release.name).is_some_and(|taken| !taken.fields.is_empty()),
         labels,
         finish,
         finish_with_tier,

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 4;
 
 /// What a cluster has of releases.
 #[derive(Default)]
-pub(super) struct Cluster {
+pub struct Cluster {
     /// helm's records of what was deployed last, by release.
     pub records: BTreeMap<String, Record>,
     /// Namespaces, Secrets and definitions, which helm does not record.
@@ -65,7 +65,7 @@ pub(super) fn installed(plan: &Plan) -> BTreeSet<String> {
 }
 
 /// helm's records of releases: each by itself, or all at once.
-pub(super) async fn records(
+pub async fn records(
     kubectl: &Kubectl,
     plan: &Plan,
     observed: &Observation,

@@ -2,7 +2,7 @@
 //! alone; the comparison itself is `crate::diff`'s.
 
 mod base;
-mod cluster;
+pub(super) mod cluster;
 mod declared;
 mod hidden;
 mod live;

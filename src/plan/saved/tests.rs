@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::object::Stream;
-use crate::plan::{Action, Because, TierPlan};
 
 fn step(release: &str, action: Action) -> Step {
     Step {
@@ -28,6 +27,7 @@ fn plan() -> Plan {
         undeclared: vec!["ns/x".into()],
         switched_off: Vec::new(),
         removals: Vec::new(),
+        taken: Default::default(),
     }
 }
 

@@ -65,6 +65,10 @@ pub struct UpgradeRequest<'a> {
     pub values: &'a [u8],
     /// Labels of the release's record.
     pub labels: &'a [(String, String)],
+    /// Take objects over that do not belong to the release.
+    pub take_ownership: bool,
+    /// Take fields over that others set.
+    pub force_conflicts: bool,
     /// Wait for everything to be ready.
     pub wait: bool,
     /// How long at most.
@@ -109,6 +113,8 @@ impl Helm {
         args.extend(["--reset-values", "--server-side=true", "--skip-crds", "--hide-notes"].map(String::from));
         // The server checks every field itself; asking whether it does would cost helm half of its time (decision 33).
         args.push("--disable-openapi-validation".to_owned());
+        args.extend(request.take_ownership.then(|| "--take-ownership".to_owned()));
+        args.extend(request.force_conflicts.then(|| "--force-conflicts".to_owned()));
         args.push(if request.wait { "--wait=watcher" } else { "--wait=hookOnly" }.to_owned());
         if request.wait {
             args.push("--wait-for-jobs".to_owned());

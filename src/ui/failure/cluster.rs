@@ -28,7 +28,7 @@ const MEANINGS: &[Meaning] = &[
         means: "an object of its name belongs to somebody else",
         code: Code::Foreign,
         kind: Kind::Yours,
-        help: "the object belongs to another release or was made by hand; remove it, or let its owner go",
+        help: "the object belongs to another release or was made by hand: remove it, or take it over with the release: --adopt RELEASE",
     },
     Meaning {
         says: "conflict occurred while applying object",
@@ -170,8 +170,9 @@ pub fn blocked(step: &Step) -> Option<Failure> {
                 Kind::Yours,
                 format!("{release}: a release of that name in {namespace} belongs to {owner}"),
             )
+            .help(format!("take it over: --adopt {release}; `platctl plan --adopt {release}` shows what that changes"))
             .help(format!(
-                "remove it (helm uninstall {release} -n {namespace}) or give this one another name or namespace"
+                "or remove it (helm uninstall {release} -n {namespace}) or give this one another name or namespace"
             ))
         }
     })

@@ -171,8 +171,8 @@ table! {
     LeaseLost = 452, Transient, "The run has lost its lease",
         "The lease could not be renewed for 30 s, because the API server did not answer or this host slept, or somebody removed or took it. Helms at work were waited for; nothing more was begun, and what had not written yet was kept from it.",
         "When the API server answers and no other run is at work: `platctl apply --resume`.";
-    LeftPending = 453, Yours, "helm left a release in the middle of an operation",
-        "helm was killed, or could not reach the API server to write how it ended. Its record says `pending-…`, and no helm works on it any more: this run had started the only one.",
+    LeftPending = 453, Yours, "helm did not end by itself",
+        "helm was killed, or could not reach the API server to write how it ended. Mostly its record then says `pending-…`; no helm works on it any more, because this run had started the only one.",
         "`platctl apply --resume` marks the operation as failed, without touching an object, and goes on. Or choose: `--recover rollback`, `--recover uninstall`, `--recover unlock`.";
     Moved = 454, Yours, "Somebody else changed a release since it was planned",
         "Right before a release is changed, its newest revision is compared with the one that the plan was made for. Somebody else's helm has made another one in between. It was not overwritten.",
@@ -207,6 +207,9 @@ table! {
     NotRolledBack = 467, Yours, "A release was not put back",
         "helm could not go back to the revision: its objects are refused today, a hook failed, or it did not become ready.",
         "The failure has helm's words. Run the same command again, or go forward with `platctl apply`.";
+    AdoptionConflict = 471, Yours, "Adopting a release would change fields that others set",
+        "Objects of the release are there, and some of their fields were set by others (`kubectl edit`, an operator, another tool) to something else than the release has. They are named with their field managers. Nothing was changed.",
+        "Set these fields in the release's values as they are in the cluster, or take them over with `--force-conflicts`.";
     Network = 501, Transient, "The network failed",
         "A download was cut off, refused, or did not answer, several times over.",
         "Run the same command again; check proxy, authority (`--ca-file`) and mirrors (`--mirror`).";

@@ -90,11 +90,25 @@ pub(super) fn left(release: &str, status: &str, deployed: bool, error: &CallErro
         .help("the same command with --resume marks that operation as failed and goes on")
         .help(format!("or with --recover {back}"));
     if killed {
-        failure = failure.detail("somebody ended it, or the system did, for want of memory: see `dmesg`");
+        failure = failure.detail(WHO);
     }
     failure.ran = Some(error.to_string());
     failure
 }
+
+/// A helm that was killed before it had begun, or after it had ended what it did.
+pub(super) fn killed(release: &str, error: &CallError) -> Failure {
+    let mut failure = Failure::new(Code::LeftPending, Kind::Transient, format!("{release}: helm was killed"))
+        .detail("the release is in the middle of nothing")
+        .detail(WHO)
+        .word(error.stderr())
+        .help("run the same command again");
+    failure.ran = Some(error.to_string());
+    failure
+}
+
+/// Who kills a helm.
+const WHO: &str = "somebody ended it, or the system did, for want of memory: see `dmesg`";
 
 /// Somebody else changed a release since it was planned.
 pub(super) fn moved(release: &str, moved: &Moved) -> Failure {

@@ -3,7 +3,7 @@
 use super::cluster::call;
 use super::definition::{closed_world, guarded};
 use super::guard::rendered_live;
-use super::interruption::{kept_out, left, moved, stopped};
+use super::interruption::{kept_out, killed, left, moved, stopped};
 use super::runbook::place;
 use super::{Code, Failure, Kind};
 use crate::definition::Definition;
@@ -18,6 +18,7 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
         Cause::Images(violations) => return closed_world(violations),
         Cause::Otherwise(differences) => return vec![rendered_live(differences)],
         Cause::Left { status, deployed, error: source } => left(&error.release, status, *deployed, source),
+        Cause::Killed(source) => killed(&error.release, source),
         Cause::Fenced(why) => kept_out(&error.release, why),
         Cause::Moved(to) => moved(&error.release, to),
         Cause::Stopped(stop) => stopped(stop),

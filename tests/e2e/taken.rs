@@ -1,0 +1,133 @@
+//! `--check-drift` and `--adopt` on a real API server: what others changed is found, told with who did it, and put back; what
+//! others made becomes ours, without an upgrade where nothing differs.
+
+use crate::platform::Small;
+use crate::rig::rig;
+
+fn kubectl(args: &[&str]) -> String {
+    rig().kubectl(args)
+}
+
+fn field(small: &Small, what: &str, path: &str) -> String {
+    kubectl(&["get", what, "--namespace", small.name, &format!("--output=jsonpath={path}")])
+}
+
+fn revision(small: &Small) -> usize {
+    rig().records(small.name).len()
+}
+
+#[test]
+fn drift_is_found_and_put_back_with_who_did_it() {
+    let small = Small::new("drift").release("one", "web", "").release("one", "other", "").locked();
+    small.apply().ok();
+    let looked = small.run(&["plan", "-e", "site", "--check-drift"]).ok();
+    assert!(looked.stdout.contains("2 unchanged"), "{}", looked.screen());
+
+    let patch = r#"[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil:1"}]"#;
+    kubectl(&["patch", "deployment/web", "-n", "drift", "--type=json", "-p", patch, "--field-manager=somebody"]);
+    kubectl(&["annotate", "deployment/web", "-n", "drift", "a.example/b=theirs"]);
+    let unlooked = small.apply().ok();
+    assert!(unlooked.stderr.contains("2 unchanged"), "labels alone do not see it\n{}", unlooked.screen());
+    let looked = small.run(&["plan", "-e", "site", "--check-drift"]).ok();
+    let told = "puts back Deployment drift/web: spec.template.spec.containers[name=main].image (set by somebody, ";
+    assert!(looked.stdout.contains(told) && looked.stdout.contains("1 upgrade, 1 unchanged"), "{}", looked.screen());
+    assert!(!looked.stdout.contains("a.example"), "fields of others are no drift\n{}", looked.screen());
+
+    small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    let image = field(&small, "deployment/web", "{.spec.template.spec.containers[0].image}");
+    assert!(image.contains("e2e/app"), "{image}");
+    assert_eq!(field(&small, "deployment/web", "{.metadata.annotations.a\\.example/b}"), "theirs");
+
+    kubectl(&["delete", "deployment/other", "-n", "drift"]);
+    let repaired = small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    assert!(repaired.stderr.contains("1 upgrade, 1 unchanged"), "{}", repaired.screen());
+    assert_eq!(field(&small, "deployment/other", "{.metadata.name}"), "other");
+    let quiet = small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    assert!(quiet.stderr.contains("2 unchanged"), "{}", quiet.screen());
+}
+
+#[test]
+fn replicas_of_an_autoscaler_are_no_drift_and_those_of_somebody_are() {
+    let small = Small::new("scaled").release("one", "web", "").locked();
+    small.apply().ok();
+    kubectl(&["scale", "deployment/web", "-n", "scaled", "--replicas=3"]);
+    let looked = small.run(&["plan", "-e", "site", "--check-drift"]).ok();
+    assert!(
+        looked.stdout.contains("Deployment scaled/web: spec.replicas (set by kubectl (scale)"),
+        "{}",
+        looked.screen()
+    );
+    small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    assert_eq!(field(&small, "deployment/web", "{.spec.replicas}"), "1");
+
+    // As the controller of HorizontalPodAutoscalers writes it.
+    let scale = r#"{"spec": {"replicas": 4}}"#;
+    let args = ["patch", "deployment/web", "-n", "scaled", "--subresource=scale", "--type=merge", "-p", scale];
+    kubectl(&[&args[..], &["--field-manager=kube-controller-manager"]].concat());
+    let output = small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    assert!(
+        output.stderr.contains("1 unchanged") && output.stderr.contains("an autoscaler sets it"),
+        "{}",
+        output.screen()
+    );
+    assert_eq!(field(&small, "deployment/web", "{.spec.replicas}"), "4");
+}
+
+/// The release as somebody would install it by hand, with the same images.
+fn by_hand(small: &Small, replicas: &str) {
+    kubectl(&["create", "namespace", small.name]);
+    let out = small.run(&["template", "-e", "site"]).ok().stdout;
+    let chart = small.path("by-hand");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n").unwrap();
+    std::fs::write(chart.join("templates/all.yaml"), out.replace("replicas: 1", &format!("replicas: {replicas}")))
+        .unwrap();
+    rig().helm(&["install", "web", chart.to_str().unwrap(), "--namespace", small.name]);
+}
+
+#[test]
+fn an_equal_release_is_adopted_without_an_upgrade() {
+    let small = Small::new("adopted").release("one", "web", "").locked();
+    by_hand(&small, "1");
+    let refused = small.apply().exits(4);
+    assert!(refused.stderr.contains("E0404") && refused.stderr.contains("--adopt web"), "{}", refused.screen());
+    let misspelt = small.run(&["apply", "-e", "site", "--adopt", "wbe"]).exits(64);
+    assert!(misspelt.stderr.contains("the releases are web"), "{}", misspelt.screen());
+    let planned = small.run(&["plan", "-e", "site", "--adopt", "web"]).ok();
+    assert!(planned.stdout.contains("adopt  1.0.0"), "{}", planned.screen());
+    small.run(&["apply", "-e", "site", "--adopt", "web"]).ok();
+    assert_eq!(revision(&small), 1, "nothing had to be upgraded");
+    let again = small.apply().ok();
+    assert!(again.stderr.contains("1 unchanged"), "{}", again.screen());
+}
+
+#[test]
+fn a_release_that_differs_is_adopted_by_an_upgrade_unless_others_would_lose() {
+    let small = Small::new("adopting").release("one", "web", "").locked();
+    by_hand(&small, "2");
+    let patch = r#"{"spec": {"replicas": 5}}"#;
+    kubectl(&["patch", "deployment/web", "-n", "adopting", "--type=merge", "-p", patch, "--field-manager=somebody"]);
+    let refused = small.run(&["apply", "-e", "site", "--adopt", "web"]).exits(4);
+    let told = "Deployment adopting/web: spec.replicas (set by somebody, ";
+    assert!(refused.stderr.contains("E0471") && refused.stderr.contains(told), "{}", refused.screen());
+    assert_eq!((revision(&small), field(&small, "deployment/web", "{.spec.replicas}").as_str()), (1, "5"));
+    small.run(&["apply", "-e", "site", "--adopt", "web", "--force-conflicts"]).ok();
+    assert_eq!((revision(&small), field(&small, "deployment/web", "{.spec.replicas}").as_str()), (2, "1"));
+    let again = small.apply().ok();
+    assert!(again.stderr.contains("1 unchanged"), "{}", again.screen());
+}
+
+#[test]
+fn objects_that_helm_does_not_know_are_adopted_with_their_release() {
+    let small = Small::new("objects").release("one", "web", "").locked();
+    kubectl(&["create", "namespace", "objects"]);
+    let rendered = small.path("rendered.yaml");
+    std::fs::write(&rendered, small.run(&["template", "-e", "site"]).ok().stdout).unwrap();
+    kubectl(&["apply", "-n", "objects", "-f", rendered.to_str().unwrap()]);
+    let refused = small.apply().exits(1);
+    assert!(refused.stderr.contains("E0404") && refused.stderr.contains("--adopt"), "{}", refused.screen());
+    small.run(&["apply", "-e", "site", "--adopt", "web"]).ok();
+    assert_eq!(field(&small, "deployment/web", "{.metadata.annotations.meta\\.helm\\.sh/release-name}"), "web");
+    let again = small.apply().ok();
+    assert!(again.stderr.contains("1 unchanged"), "{}", again.screen());
+}
