@@ -3,7 +3,7 @@
 # template two at once, three changed. Where helmfile and helm-diff are on the path they do the same in the same run.
 
 bench_diff() {
-  local folder=$work/diff-platform round floor measured i list plain
+  local folder=$work/diff-platform round floor i list plain
   say "a control plane and $RELEASES releases"
   "$ROOT/scripts/rig" up "$work/rig" >"$work/log" 2>&1
   # shellcheck source=/dev/null
