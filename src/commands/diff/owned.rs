@@ -89,5 +89,5 @@ pub(super) fn definitions_asked(wanted: &Wanted, all: bool) -> Vec<Json> {
         let all = wanted.stream.objects.iter().filter(|object| object.kind == kind);
         return all.map(|object| named(&object.name)).collect();
     }
-    wanted.from_crds_folder().map(named).collect()
+    wanted.outside_records().map(named).collect()
 }

@@ -49,7 +49,7 @@ impl Compared<'_> {
 
     /// Its resource definitions: those of `crds/`, which helm does not record, against those in the cluster.
     fn definitions(&self, cluster: &Cluster, stored: &Stream) -> Vec<DefinitionDiff> {
-        let from_folder: BTreeSet<&str> = self.wanted.from_crds_folder().collect();
+        let from_folder: BTreeSet<&str> = self.wanted.outside_records().collect();
         let is_it = |object: &&Json| object["metadata"]["name"].as_str().is_some_and(|name| from_folder.contains(name));
         let mut old = diff::definitions_of(stored);
         old.extend(cluster.definitions().filter(is_it).cloned());

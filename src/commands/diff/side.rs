@@ -35,7 +35,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// The names of the definitions from `crds/`, which helm does not record.
-    pub fn from_crds_folder(&self) -> impl Iterator<Item = &str> {
+    pub fn outside_records(&self) -> impl Iterator<Item = &str> {
         let from_folder = self.stream.objects.iter().filter(|object| object.is_from_crds_folder());
         from_folder.map(|object| object.name.as_str())
     }
