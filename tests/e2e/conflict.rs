@@ -208,14 +208,14 @@ fn a_disk_that_is_full_where_the_journal_is() {
     small.values("a", "hooks: 3\n");
     let small = small.locked();
     // Everything but the journal has room: it comes last.
-    let fill = "(until [ -e \"$0\"/*/plugins ]; do sleep 0.01; done; cat /dev/zero >\"$0/fill\") 2>/dev/null &";
+    let fill = "(until [ -e \"$0\"/*/plugins ] || ! kill -0 $$; do sleep 0.01; done; cat /dev/zero >\"$0/fill\") >/dev/null 2>&1 &";
     let Some(output) = with_small_disk(&small, fill) else { return };
     let output = output.exits(1);
     assert!(output.stderr.contains("error[E0601]") || output.stderr.contains("error[E0455]"), "{}", output.screen());
     assert!(small.states().is_empty(), "what can't be recorded is not begun\n{}", output.screen());
     // Full once the first release is at work.
-    let fill = "(until grep -q '\"state\":\"running\",\"pid\":[0-9]' \"$0\"/*/journal.json; do sleep 0.01; done; \
-        cat /dev/zero >\"$0/fill\") 2>/dev/null &";
+    let fill = "(until grep -q '\"state\":\"running\",\"pid\":[0-9]' \"$0\"/*/journal.json || ! kill -0 $$; do sleep 0.01; done; \
+        cat /dev/zero >\"$0/fill\") >/dev/null 2>&1 &";
     let output = with_small_disk(&small, fill).unwrap().exits(1);
     assert!(output.stderr.contains("error[E0455]") && output.stderr.contains("not begun: b"), "{}", output.screen());
     assert!(output.stderr.contains("journal.json"), "{}", output.screen());
