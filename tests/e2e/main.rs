@@ -10,6 +10,7 @@ mod support;
 mod capabilities;
 mod closed_world;
 mod conflict;
+mod diff;
 mod failing;
 mod guard;
 mod immutable;
