@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::Kubectl;
 use crate::tools::process::{self, CallError};
-use crate::tools::refusal::{Transient, transient};
 
 /// The first pause before a question is asked again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
@@ -21,16 +20,32 @@ pub enum Write {
     Absent,
 }
 
-/// Words for a server that can't be reached now, beside those for which a step is tried again.
-const GONE: [&str; 5] =
-    ["cluster unreachable", "etcdserver: ", "broken pipe", "network is unreachable", "apiserver not ready"];
+/// Words for a server that can't be reached now. Each may come from kubectl, helm, the API server or etcd behind it.
+const GONE: [&str; 17] = [
+    "connection refused",
+    "was refused - did you specify",
+    "unable to connect to the server",
+    "connection reset",
+    "connection lost",
+    "broken pipe",
+    "no route to host",
+    "network is unreachable",
+    "i/o timeout",
+    "tls handshake timeout",
+    "client.timeout exceeded",
+    "etcdserver: ",
+    "unexpected eof",
+    "cluster unreachable",
+    "apiserver not ready",
+    "http2: client connection",
+    "server sent goaway",
+];
 
 /// Whether a tool says that the API server could not be reached or could not answer: nothing of its answer is about what
 /// was asked.
 pub fn server_is_gone(stderr: &str) -> bool {
     let word = stderr.to_lowercase();
-    let gone = GONE.iter().any(|gone| word.contains(gone)) || word.trim_end().ends_with(": eof");
-    gone || transient(stderr) == Some(Transient::Server)
+    GONE.iter().any(|gone| word.contains(gone)) || word.trim_end().ends_with(": eof")
 }
 
 impl Kubectl {
