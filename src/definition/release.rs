@@ -229,7 +229,7 @@ mod tests {
                 "release.yaml:2:50: `^1.0.0` is no exact",
             ),
             ("chart: {path: ./chart}\nnamespace: No_\n", "release.yaml:3:12: `No_` is no legal namespace"),
-            ("chart: {path: ./chart}\nnamespace: x\nhooks: {}\n", "release.yaml:4:1: unknown key `hooks`"),
+            ("chart: {path: ./chart}\nnamespace: x\nhook: {}\n", "release.yaml:4:1: unknown key `hook`"),
             (
                 "chart: {path: ./chart}\nnamespace: x\nimages: {extra: [\"A b\"]}\n",
                 "release.yaml:4:18: not an image reference",

@@ -73,6 +73,9 @@ pub enum Cause {
     /// What helm keeps of an earlier try could not be forgotten.
     #[error("cannot forget its failed installation")]
     Forget(#[source] CallError),
+    /// An object that is to be made anew could not be deleted.
+    #[error("cannot delete what is to be made anew")]
+    Recreate(#[source] CallError),
     /// It could not be recorded that everything is done.
     #[error("cannot record that it is done")]
     Finish(#[source] CallError),
@@ -95,6 +98,7 @@ impl Cause {
             | Cause::Crds(error)
             | Cause::Forget(error)
             | Cause::Finish(error)
+            | Cause::Recreate(error)
             | Cause::Helm(error) => {
                 let said = |line: &&str| !line.starts_with("level=") && !line.ends_with("Installing it now.");
                 error.stderr().lines().filter(said).collect::<Vec<_>>().join("\n")

@@ -8,6 +8,7 @@ mod hooks;
 pub mod journal;
 pub mod lease;
 mod readiness;
+mod recreation;
 mod release;
 mod retry;
 mod settle;
@@ -29,6 +30,7 @@ pub use chronicle::{Run, chronicle};
 pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
+pub use recreation::Recreation;
 use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
 pub use undertaking::{Moved, Stop, Undertaking};
@@ -65,6 +67,8 @@ pub struct Work {
     pub findings: PathBuf,
     /// What it runs, hooks left out: asked about when helm gives up without naming anything.
     pub runs: Vec<Unready>,
+    /// Objects that are made anew, because a field of theirs never changes.
+    pub recreate: Vec<Recreation>,
     /// Programs around it.
     pub hooks: Scripts,
     /// The label of its record, and its value, that say that everything is done, what follows helm too. None, when helm

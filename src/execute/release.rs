@@ -6,7 +6,7 @@ use std::fs;
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
-use super::{Event, Hands, Work, hooks, readiness};
+use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};
 use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
@@ -69,6 +69,7 @@ async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patien
         let labelled = hands.kubectl.label_record(&step.namespace, &step.release, revision, &work.labels);
         return labelled.await.map_err(Cause::Finish);
     }
+    recreation::delete(work, hands.kubectl).await.map_err(Cause::Recreate)?;
     loop {
         // Nothing is kept of a release that was never tried.
         if work.forget && (step.action != Action::Install || patience.tries > 0) {

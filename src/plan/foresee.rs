@@ -24,6 +24,13 @@ pub fn foresee(mut plan: Plan, rendered: &BTreeMap<&str, &Stream>) -> Plan {
     plan
 }
 
+impl Action {
+    /// Whether helm upgrades.
+    pub fn is_upgrade(&self) -> bool {
+        matches!(self, Action::Upgrade { because, .. } if *because != Because::InstallHooks)
+    }
+}
+
 /// Whether something runs only when helm installs.
 pub fn has_install_hooks(stream: &Stream) -> bool {
     let only = |hook: &Hook, install: &str, upgrade: &str| {

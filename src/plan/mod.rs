@@ -6,6 +6,7 @@ mod foresee;
 mod images;
 mod inputs;
 mod keeps;
+mod labels;
 mod observe;
 mod removal;
 mod revisions;
@@ -26,6 +27,7 @@ pub use foresee::{Fixed, fixed, foresee, has_install_hooks};
 pub use images::image_digests;
 pub use inputs::{Decisive, inputs, secrets};
 pub use keeps::{Claim, Keeps, own_secrets};
+pub use labels::{labels, labels_until_done, object_labels};
 pub use observe::{Observation, Observed};
 pub use removal::Destruction;
 pub use revisions::{Revision, Revisions, RunRecord};
@@ -288,56 +290,6 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
         _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },
         _ => Action::Upgrade { from, because: Because::Failed },
     }
-}
-
-/// The labels a release is given.
-pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
-    let legal: String =
-        step.version.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-    let tier = plan.tiers.iter().find(|tier| tier.steps.iter().any(|other| other.release == step.release));
-    let mut labels: BTreeMap<&str, String> = [
-        (label::PLATFORM, plan.platform.clone()),
-        (label::ENVIRONMENT, plan.environment.clone()),
-        (label::RUN, run.to_owned()),
-        (label::INPUTS, step.inputs.clone()),
-        (label::CHART_VERSION, legal),
-    ]
-    .into();
-    labels.extend(tier.filter(|tier| is_label_value(&tier.name)).map(|tier| (label::TIER, tier.name.clone())));
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// The labels for as long as something follows helm: the record then does not say that it is what was wanted, so that the
-/// next run does it again unless the label that is also returned is set when everything is done.
-pub fn labels_until_done(
-    mut labels: Vec<(String, String)>,
-    follows: bool,
-) -> (Vec<(String, String)>, Option<(String, String)>) {
-    let Some(inputs) = labels.iter_mut().find(|(key, _)| follows && key == label::INPUTS) else {
-        return (labels, None);
-    };
-    let done = inputs.clone();
-    inputs.1.push_str(".unfinished");
-    (labels, Some(done))
-}
-
-/// Whether Kubernetes takes a text as a label's value.
-fn is_label_value(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
-}
-
-/// The labels of Kubernetes Secrets that are made for a release. Nothing that differs from run to run: what is applied
-/// again must be equal.
-pub fn object_labels(plan: &Plan, step: &Step) -> BTreeMap<String, String> {
-    let labels = [
-        (label::PLATFORM, &plan.platform),
-        (label::ENVIRONMENT, &plan.environment),
-        (label::RELEASE, &step.release),
-        ("app.kubernetes.io/managed-by", &"platctl".to_owned()),
-    ];
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
 }
 
 #[cfg(test)]

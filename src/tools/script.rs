@@ -218,6 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[allow(clippy::disallowed_methods)]
     async fn what_takes_too_long_goes_with_all_it_started() {
         let (_interrupter, interrupt) = Interrupt::pair();
         let begun = Instant::now();

@@ -3,6 +3,7 @@
 pub mod guard;
 mod hooks;
 mod prune;
+mod recreate;
 mod report;
 mod resume;
 mod reviewed;
@@ -43,6 +44,9 @@ pub struct Args {
     /// Begin nothing more after the first failure
     #[arg(long)]
     fail_fast: bool,
+    /// Delete what has fields that can't be changed in place, and make it anew: of a release, or one object; may be repeated
+    #[arg(long, value_name = "RELEASE|KIND/NAME")]
+    recreate: Vec<String>,
     /// Remove releases that are no longer declared, or switched off, after everything else went well
     #[arg(long)]
     prune: bool,
@@ -152,7 +156,7 @@ async fn apply(
     }
     let asked = resume::asked(context, args, site.saved);
     if plan.changes().next().is_some() {
-        let how = work::How { began, asked, fail_fast: args.fail_fast };
+        let how = work::How { began, asked, fail_fast: args.fail_fast, recreate: &args.recreate };
         let report = Box::pin(work::change(context, site, &plan, &observed, how)).await?;
         report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
     } else {

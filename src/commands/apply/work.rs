@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
-use super::{Site, guard, reviewed};
+use super::{Site, guard, recreate, reviewed};
 use crate::bundle::ImageInfo;
 use crate::commands::backwards;
 use crate::commands::installation::Installation;
@@ -33,6 +33,8 @@ pub(super) struct How<'a> {
     pub asked: Asked,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
+    /// Releases and objects that may be made anew.
+    pub recreate: &'a [String],
 }
 
 /// Does what the plan says: images first, then the cluster.
@@ -56,6 +58,7 @@ pub(super) async fn change(
     if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
+    let mut anew = recreate::recreations(installation, plan, observed, &pairs, kubectl, how.recreate).await?;
     let salt = guard::salt()?;
     let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
@@ -66,11 +69,10 @@ pub(super) async fn change(
     let mut work = BTreeMap::new();
     for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
-        work.insert(
-            release.name.clone(),
-            prepare(context, site, plan, step, (release, rendered, expected.remove(&release.name)), &revealed, began)
-                .await?,
-        );
+        let known = (release, rendered, expected.remove(&release.name));
+        let mut ready = prepare(context, site, plan, step, known, &revealed, began).await?;
+        ready.recreate = anew.remove(&release.name).unwrap_or_default();
+        work.insert(release.name.clone(), ready);
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
@@ -228,6 +230,7 @@ async fn prepare(
         take_ownership: plan.taken.get(&release.name).is_some_and(|taken| taken.adopted),
         force_conflicts: plan.taken.get(&release.name).is_some_and(|taken| !taken.fields.is_empty()),
         labels,
+        recreate: Vec::new(),
         finish,
         finish_with_tier,
         hooks,

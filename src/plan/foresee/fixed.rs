@@ -112,10 +112,10 @@ pub fn fixed(stored: &Stream, rendered: &Stream, namespace: &str) -> Vec<Fixed> 
 }
 
 fn differing(old: &Object, new: &Object) -> Option<String> {
-    if old.kind == "ConfigMap" || old.kind == "Secret" {
-        if let Some(field) = frozen(old, new) {
-            return Some(field);
-        }
+    if (old.kind == "ConfigMap" || old.kind == "Secret")
+        && let Some(field) = frozen(old, new)
+    {
+        return Some(field);
     }
     let rule = RULES.iter().find(|rule| rule.kind == new.kind && rule.group == new.group())?;
     rule.of.iter().find_map(|path| {

@@ -1,5 +1,6 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod deletion;
 mod lifecycle;
 mod marks;
 mod objects;
@@ -11,6 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use deletion::Cascade;
 pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};

@@ -161,7 +161,7 @@ table! {
         "See whether the pods behind the webhook's Service are ready. What needs the webhook should name its release in `needs`. A configuration that was left behind by something that is gone must be deleted: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`.";
     Immutable = 445, Yours, "A field can't be changed in place",
         "The API server never changes some fields of an object that is there: a workload's selector, most of a StatefulSet, a Job's template, a roleRef, a StorageClass's parameters.",
-        "Undo the change, or let the object be deleted and made anew. Deleting a workload stops its pods; deleting a PersistentVolumeClaim loses its data.";
+        "Undo the change, or let the object be deleted and made anew, right before helm upgrades: `--recreate RELEASE` for what is found of a release, `--recreate KIND/NAME` for one object, whatever is found of it. A StatefulSet's pods and claims stay and are taken over; other workloads stop for that time. A PersistentVolumeClaim is deleted only by its own name, and its data with it.";
     SameFailure = 446, Yours, "Several releases failed in the same way",
         "Three releases failed with the same words, but for their names: a webhook, a registry, a quota or the scheduler refuses all of them. Nothing more was begun.",
         "Mend what they have in common, then run the same command again.";

@@ -31,7 +31,7 @@ pub use interruption::{fenced, lease, not_recorded, stopped};
 pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden, unreadable_lasting};
 pub use planned::planned;
 pub use secrets::secrets_by_hand;
-pub use step::{release, same};
+pub use step::{fixed, release, same};
 
 /// Who can do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use super::runbook::place;
 use super::{Code, Failure, Kind};
 use crate::definition::Definition;
 use crate::execute::{Cause, Reason, ReleaseError};
+use crate::plan::Fixed;
 use crate::render::culprits;
 use crate::tools::{CallError, ScriptError, Transient, denied, immutable, transient};
 
@@ -26,6 +27,8 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => {
             webhook(&title, source).unwrap_or_else(|| call(title, Code::Prepare, source))
         }
+        Cause::Recreate(source) => call(title, Code::Immutable, source)
+            .help("something may still use it, or have a finalizer on it; it is being deleted"),
         Cause::Forget(source) | Cause::Finish(source) => {
             call(title, Code::Cluster, source).help("run the same command again")
         }
@@ -42,7 +45,7 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
 }
 
 fn helm(definition: &Definition, error: &ReleaseError, source: &CallError) -> Failure {
-    if let Some(failure) = webhook(&error.release, source).or_else(|| fixed(&error.release, source)) {
+    if let Some(failure) = webhook(&error.release, source).or_else(|| unforeseen(&error.release, source)) {
         return failure;
     }
     let release = definition.releases.iter().find(|release| release.name == error.release);
@@ -81,14 +84,32 @@ fn webhook(title: &str, source: &CallError) -> Option<Failure> {
 }
 
 /// A field that never changes, where nobody foresaw it.
-fn fixed(title: &str, source: &CallError) -> Option<Failure> {
+fn unforeseen(title: &str, source: &CallError) -> Option<Failure> {
     if source.interrupted() || !immutable(source.stderr()) {
         return None;
     }
     let title = format!("{title}: a field of one of its objects can't be changed in place");
     let mut failure = Failure::new(Code::Immutable, Kind::Yours, title).word(source.stderr());
     failure.ran = Some(source.to_string());
-    Some(failure.help("undo the change, or delete the object yourself and run the same command again"))
+    Some(failure.help("undo the change, or let the object that is named be made anew: --recreate KIND/NAME"))
+}
+
+/// A field that never changes, found before anything was changed.
+pub fn fixed(release: &str, found: &Fixed, word: &str) -> Failure {
+    let Fixed { title, name, field, .. } = found;
+    let said = format!("{release}: {title}: `{field}` can't be changed in place");
+    let failure = Failure::new(Code::Immutable, Kind::Yours, said).word(word).detail("nothing was changed");
+    let claim = name.starts_with("PersistentVolume");
+    let cost = match name.split('/').next().unwrap_or_default() {
+        "PersistentVolumeClaim" | "PersistentVolume" => "its data is lost then",
+        "StatefulSet" => "its pods and claims stay and are taken over",
+        "Deployment" | "DaemonSet" | "ReplicaSet" | "Job" => "its pods stop for that time",
+        _ => "it is gone for a moment",
+    };
+    let allowed = if claim { name.as_str() } else { release };
+    failure
+        .help("undo the change in the release's values or its chart")
+        .help(format!("or let it be deleted and made anew with --recreate {allowed}: {cost}"))
 }
 
 /// A program of the definition.

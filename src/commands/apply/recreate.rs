@@ -1,0 +1,149 @@
+//! Fields that never change: found before anything is changed, by comparing what helm applied last with what it would
+//! apply, and by asking the API server about what differs. Objects that may be made anew are those that were named.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value as Json;
+
+use crate::commands::installation::Installation;
+use crate::definition::{self, Release};
+use crate::diff;
+use crate::execute::Recreation;
+use crate::object::Stream;
+use crate::plan::{self, Fixed, Observation, Plan};
+use crate::record::Record;
+use crate::render::Rendered;
+use crate::tools::{Cascade, DryRun, Kubectl, immutable};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+
+/// Records that are read at the same time: each is a process that mostly waits.
+const AT_ONCE: usize = 4;
+/// Kinds that hold data: they are only deleted when they are named themselves.
+const DATA: [&str; 2] = ["PersistentVolumeClaim", "PersistentVolume"];
+
+/// What is made anew of each release, right before helm upgrades it.
+///
+/// # Errors
+/// [`Failures`] naming objects and fields that can't be changed in place and were not named; nothing has changed then.
+pub(super) async fn recreations(
+    installation: &Installation,
+    plan: &Plan,
+    observed: &Observation,
+    rendered: &[(&Release, &Rendered)],
+    kubectl: &Kubectl,
+    allowed: &[String],
+) -> Result<BTreeMap<String, Vec<Recreation>>, Failures> {
+    check_names(installation, allowed)?;
+    let upgraded = rendered
+        .iter()
+        .filter(|(release, _)| plan.steps().any(|step| step.release == release.name && step.action.is_upgrade()));
+    let each = upgraded.map(|(release, rendered)| async move {
+        let found = of_release(installation, observed, release, rendered, kubectl, allowed).await?;
+        Ok::<_, Failures>((release.name.clone(), found))
+    });
+    let found: Vec<(String, Found)> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+    let refused: Vec<Failure> = found
+        .iter()
+        .flat_map(|(release, found)| found.refused.iter().map(|(fixed, word)| failure::fixed(release, fixed, word)))
+        .collect();
+    if !refused.is_empty() {
+        return Err(Failures::new(refused).exit(exit::REFUSED));
+    }
+    Ok(found.into_iter().map(|(release, found)| (release, found.allowed)).collect())
+}
+
+/// What was mistyped would otherwise be refused as if it had not been named.
+fn check_names(installation: &Installation, allowed: &[String]) -> Result<(), Failures> {
+    let releases = &installation.definition.releases;
+    let unknown = allowed.iter().find(|name| !name.contains('/') && !releases.iter().any(|r| r.name == **name));
+    let Some(name) = unknown else { return Ok(()) };
+    let failure = Failure::new(Code::Usage, Kind::Yours, format!("--recreate {name}: there is no such release"));
+    Err(Failures::from(failure.help("name a release, or an object as KIND/NAME")).exit(exit::USAGE))
+}
+
+/// What of a release can't be changed in place.
+#[derive(Default)]
+struct Found {
+    allowed: Vec<Recreation>,
+    refused: Vec<(Fixed, String)>,
+}
+
+async fn of_release(
+    installation: &Installation,
+    observed: &Observation,
+    release: &Release,
+    rendered: &Rendered,
+    kubectl: &Kubectl,
+    allowed: &[String],
+) -> Result<Found, Failures> {
+    let Some(newest) = observed.get(&release.namespace, &release.name) else { return Ok(Found::default()) };
+    let revision = newest.deployed.unwrap_or(newest.revision);
+    // What can't be known beforehand helm's upgrade will tell.
+    let Ok(secret) = kubectl.release_record(&release.namespace, &release.name, revision).await else {
+        return Ok(Found::default());
+    };
+    let Ok(record) = Record::read(&secret) else { return Ok(Found::default()) };
+    let Some(stream) = rewritten(installation, release, rendered) else { return Ok(Found::default()) };
+    let objects = diff::as_helm_applies(&stream, &release.name, &release.namespace);
+    let suspects: Vec<(Fixed, &Json)> = plan::fixed(&record.stream, &stream, &release.namespace)
+        .into_iter()
+        .filter(|fixed| definition::tokens(stream.text_of(&stream.objects[fixed.object])).next().is_none())
+        .filter_map(|fixed| Some((find(&objects, &stream, fixed.object)?, fixed)))
+        .map(|(object, fixed)| (fixed, object))
+        .collect();
+    let is_named = |object: &&Json| {
+        let name = format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]));
+        allowed.contains(&name)
+    };
+    let mut found = Found { allowed: objects.iter().filter(is_named).map(named).collect(), ..Found::default() };
+    let asked: Vec<Json> = suspects.iter().map(|(_, object)| (*object).clone()).collect();
+    let answers =
+        if asked.is_empty() { Vec::new() } else { kubectl.dry_run_apply(&asked, "helm").await.unwrap_or_default() };
+    for ((fixed, object), answer) in suspects.into_iter().zip(answers) {
+        let DryRun::Refused(word) = answer else { continue };
+        if !immutable(&word) || allowed.contains(&fixed.name) {
+            continue;
+        }
+        match allowed.contains(&release.name) && !holds_data(object) {
+            true => found.allowed.push(Recreation::new(object, cascade(object, &fixed.field))),
+            false => found.refused.push((fixed, word)),
+        }
+    }
+    Ok(found)
+}
+
+/// What is rendered, with the images that helm will have put there.
+fn rewritten(installation: &Installation, release: &Release, rendered: &Rendered) -> Option<Stream> {
+    let text = installation.rewritings[&release.name].apply(&rendered.stream).ok()?;
+    Stream::parse(text).ok()
+}
+
+fn find<'j>(objects: &'j [Json], stream: &Stream, index: usize) -> Option<&'j Json> {
+    let wanted = &stream.objects[index];
+    let is_it = |object: &&Json| {
+        object["kind"] == wanted.kind.as_str()
+            && object["apiVersion"] == wanted.api_version.as_str()
+            && object["metadata"]["name"] == wanted.name.as_str()
+            && wanted.namespace.as_deref().is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
+    };
+    objects.iter().find(is_it)
+}
+
+/// One that was named itself, whatever is found of it.
+fn named(object: &Json) -> Recreation {
+    Recreation::new(object, cascade(object, ""))
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn holds_data(object: &Json) -> bool {
+    object["kind"].as_str().is_some_and(|kind| DATA.contains(&kind))
+}
+
+/// A StatefulSet's pods and claims stay, and the new one takes them over, unless it looks for others.
+fn cascade(object: &Json, field: &str) -> Cascade {
+    if object["kind"] == "StatefulSet" && field != "spec.selector" { Cascade::Orphan } else { Cascade::Foreground }
+}

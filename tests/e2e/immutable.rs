@@ -1,0 +1,178 @@
+//! Fields that the API server never changes: each of the list is tried on the real one.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::platform::Small;
+use crate::rig::rig;
+
+/// Objects with a field each that follows the value `side`, and never changes.
+const FIXED: &str = "{{- $name := .Release.Name }}
+{{- $side := .Values.side }}
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: {{ $name }}-set}
+spec:
+  serviceName: {{ $side }}
+  {{- with .Values.policy }}
+  podManagementPolicy: {{ . }}
+  {{- end }}
+  selector: {matchLabels: {app: set}}
+  template:
+    metadata: {labels: {app: set}}
+    spec: {containers: [{name: main, image: \"registry.example.org/e2e/app:1\"}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ $name }}-web}
+spec:
+  selector: {matchLabels: {side: {{ $side }}}}
+  template:
+    metadata: {labels: {side: {{ $side }}}}
+    spec: {containers: [{name: main, image: \"registry.example.org/e2e/app:1\"}]}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: {{ $name }}-agent}
+spec:
+  selector: {matchLabels: {agent: {{ $side }}}}
+  template:
+    metadata: {labels: {agent: {{ $side }}}}
+    spec: {containers: [{name: main, image: \"registry.example.org/e2e/app:1\"}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: {{ $name }}-job}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: \"registry.example.org/e2e/job:1\", args: [{{ $side }}]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: {{ $name }}-data}
+spec: {accessModes: [{{ if eq $side \"left\" }}ReadWriteOnce{{ else }}ReadWriteMany{{ end }}], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: {{ $name }}-service}
+spec: {clusterIP: {{ if eq $side \"left\" }}None{{ else }}10.96.77.77{{ end }}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: {{ $name }}-secret}
+type: e2e.example.org/{{ $side }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ $name }}-config}
+immutable: true
+data: {side: {{ $side }}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: {{ $name }}-binding}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ if eq $side \"left\" }}view{{ else }}edit{{ end }}}
+subjects: []
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: {{ $name }}-immutable}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ if eq $side \"left\" }}view{{ else }}edit{{ end }}}
+subjects: []
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: {{ $name }}-immutable}
+provisioner: e2e.example.org/{{ $side }}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: {{ $name }}-immutable}
+value: {{ if eq $side \"left\" }}1{{ else }}2{{ end }}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: {{ $name }}-immutable}
+spec: {controller: e2e.example.org/{{ $side }}}
+";
+
+const FIELDS: [(&str, &str); 13] = [
+    ("StatefulSet app-set", "spec.serviceName"),
+    ("Deployment app-web", "spec.selector"),
+    ("DaemonSet app-agent", "spec.selector"),
+    ("Job app-job", "spec.template"),
+    ("PersistentVolumeClaim app-data", "spec.accessModes"),
+    ("Service app-service", "spec.clusterIP"),
+    ("Secret app-secret", "type"),
+    ("ConfigMap app-config", "data"),
+    ("RoleBinding app-binding", "roleRef"),
+    ("ClusterRoleBinding app-immutable", "roleRef"),
+    ("StorageClass app-immutable", "provisioner"),
+    ("PriorityClass app-immutable", "value"),
+    ("IngressClass app-immutable", "spec.controller"),
+];
+
+/// The objects' identities, by kind and name.
+fn uids() -> BTreeMap<String, String> {
+    let identity = |title: &str| {
+        let (kind, name) = title.split_once(' ').unwrap();
+        let object = rig().get(&[kind, name, "--namespace=immutable"]);
+        (title.to_owned(), object["metadata"]["uid"].as_str().unwrap().to_owned())
+    };
+    FIELDS.iter().map(|(title, _)| identity(title)).collect()
+}
+
+#[test]
+fn what_can_not_be_changed_in_place_is_found_before_anything_is() {
+    let small = Small::new("immutable").release("one", "app", "");
+    small.put("templates/one/app/chart/templates/deployment.yaml", FIXED);
+    small.put("templates/one/app/chart/values.yaml", "side: left\npolicy: \"\"\nhooks: 0\n");
+    let small = small.locked();
+    small.apply().ok();
+    let before = uids();
+    let records = rig().records("immutable");
+
+    small.values("app", "side: right\n");
+    let output = small.apply().exits(4);
+    for (title, field) in FIELDS {
+        let said = format!("error[E0445]: app: {title}: `{field}` can't be changed in place");
+        assert!(output.stderr.contains(&said), "no `{said}` in\n{}", output.screen());
+    }
+    assert!(
+        output.stderr.contains("--recreate PersistentVolumeClaim/app-data: its data is lost"),
+        "{}",
+        output.screen()
+    );
+    assert_eq!((uids(), rig().records("immutable")), (before.clone(), records.clone()), "nothing was changed");
+
+    // A release's name is not enough for what holds data.
+    let output = small.run(&["apply", "-e", "site", "--recreate", "app"]).exits(4);
+    let errors = output.stderr.matches("error[E0445]").count();
+    assert!(errors == 1 && output.stderr.contains("PersistentVolumeClaim app-data"), "{}", output.screen());
+    assert_eq!(rig().records("immutable"), records);
+    small.run(&["apply", "-e", "site", "--recreate", "elsewhere"]).exits(64);
+
+    let pod = || rig().get(&["pod", "app-set-0", "--namespace=immutable"]);
+    let created = |pod: &Value| pod["metadata"]["creationTimestamp"].clone();
+    let old = created(&pod());
+    let args = ["apply", "-e", "site", "--recreate", "app", "--recreate", "PersistentVolumeClaim/app-data"];
+    small.run(&args).ok();
+    let after = uids();
+    let kept: Vec<&String> = before.keys().filter(|title| before[*title] == after[*title]).collect();
+    assert_eq!(kept, Vec::<&String>::new(), "each was made anew");
+    assert_eq!(created(&pod()), old, "a StatefulSet's pods are taken over: its template is the same");
+    let set = rig().get(&["statefulset", "app-set", "--namespace=immutable"]);
+    assert_eq!(set["spec"]["serviceName"], "right");
+    assert_eq!(small.states(), [("app".to_owned(), "deployed".to_owned())]);
+
+    // Written out, a default is no change: the API server is asked before anything is refused.
+    small.values("app", "side: right\npolicy: OrderedReady\n");
+    small.apply().ok();
+    assert_eq!(uids(), after);
+    for kind in ["storageclass", "priorityclass", "ingressclass", "clusterrolebinding"] {
+        let _ = rig().tool("kubectl", &["delete", kind, "app-immutable"]);
+    }
+}
