@@ -6,7 +6,7 @@
 killed_rounds() {
   "$ROOT/scripts/rig" build
   (
-    cd "$ROOT"
+    cd "$ROOT" || exit
     RIG_BIN=$(scripts/rig bin) PLATCTL_TEST_KILLS=$2 cargo test --test e2e "$1" -- --nocapture
   )
 }

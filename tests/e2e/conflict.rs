@@ -137,8 +137,8 @@ fn fenced(name: &'static str) -> bool {
     assert!(small.states().is_empty(), "it wrote, although another run has the lease");
     let runs = fs::read_dir(rig().cache().join("runs")).unwrap().flatten();
     let told: Vec<String> = runs.filter_map(|run| fs::read_to_string(run.path().join("a.fenced")).ok()).collect();
-    assert!(told.iter().any(|text| text.contains("elsewhere")), "{told:?}");
-    true
+    // One that was stopped in the middle of a question to the API server may have given up before.
+    told.iter().any(|text| text.contains("elsewhere"))
 }
 
 #[test]

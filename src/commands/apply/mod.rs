@@ -91,7 +91,8 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let claiming = saved.as_ref().map_or_else(|| args.claiming.clone(), Claiming::of);
     let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune, claiming };
     let (plan, observed) = site.look(context).await?;
-    if args.dry_run || plan.is_nothing() {
+    // A run that is gone on with is ended, even where its helms have done all of it meanwhile.
+    if args.dry_run || (plan.is_nothing() && args.resumes.is_none()) {
         tell(context, &plan);
         if args.dry_run {
             report::show(&context.ui, &plan);
@@ -148,6 +149,8 @@ async fn apply(
     }
     tell(context, &plan);
     if plan.is_nothing() {
+        let asked = resume::asked(context, args, site.saved);
+        began.undertaking.record(asked, Vec::new()).await.map_err(|error| failure::not_recorded(&error))?;
         return Ok(0);
     }
     refuse_blocked(&plan)?;

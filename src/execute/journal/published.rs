@@ -58,9 +58,15 @@ pub(super) async fn publish(shelf: &mut Shelf, journal: &Journal) -> Result<(), 
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: journal.json()}});
     let (object, collection) = (object.to_string(), collection(&shelf.namespace));
     if !shelf.is_there {
-        // Whoever asked before and got no answer may have made it.
-        shelf.is_there = matches!(kubectl.create(&collection, &object).await?, Write::Done(_) | Write::Conflict);
-        return Ok(());
+        match kubectl.create(&collection, &object).await? {
+            Write::Done(_) => {
+                shelf.is_there = true;
+                return Ok(());
+            }
+            // Somebody who asked before, and got no answer, has made it.
+            Write::Conflict => shelf.is_there = true,
+            Write::Absent => return Ok(()),
+        }
     }
     kubectl.replace(&format!("{collection}/{name}"), &object).await.map(|_| ())
 }

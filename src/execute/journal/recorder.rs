@@ -64,6 +64,8 @@ impl Recorder {
 
     /// The run's end: on the disk, and in the cluster. Whether both know it.
     pub async fn end(&self, outcome: Outcome) -> bool {
+        // Not in the middle of a write, which could come after the last one.
+        let mut shelf = self.shared.shelf.lock().await;
         self.publisher.abort();
         self.shared.change(|journal| {
             journal.outcome = outcome;
@@ -71,7 +73,7 @@ impl Recorder {
         });
         let written = self.shared.write().await.is_ok();
         let journal = self.shared.journal();
-        publish(&mut *self.shared.shelf.lock().await, &journal).await.is_ok() && written
+        publish(&mut shelf, &journal).await.is_ok() && written
     }
 }
 
