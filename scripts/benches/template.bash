@@ -13,7 +13,7 @@ bench_template() {
     printf '{"message":"hello from r%02d"}' "$i" >"$work/template-floor/$(printf 'r%02d' "$i").json"
   done
   say "template: $ROUNDS rounds, in turns with the floor"
-  local cold=("$platctl" -C "$folder" template -e bench)
+  local cold=("$platctl" -C "$folder" template -e bench --no-cache)
   # shellcheck disable=SC2016 # The inner shell expands them.
   local plain=(bash -c 'printf "%s\n" "$2"/*.json | xargs -P2 -I{} sh -c '\''
     "$1" template "$(basename "$3" .json)" "$2/tiny-0.1.0.tgz" --namespace n --kube-version "$4" --include-crds -f "$3"'\'' - "$1" "$2" {} "$3"'

@@ -1,3 +1,5 @@
+//! Objects as the API server shows them, and what is said of each.
+
 use serde_json::json;
 
 use super::*;
