@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn versions_storage_and_fields() {
-        let a = "size: {type: integer}, old: {type: object, properties: {x: {type: string}}}, list: {type: array, items: {type: object, properties: {y: {type: string}}}}";
+        let a = "size: {type: integer}, old: {type: object, properties: {x: {type: string}}}, list: {type: array, items: {type: object, properties: {inner: {type: string}}}}";
         let b = "size: {type: string, description: other}, list: {type: array, items: {type: object, properties: {z: {type: string}}}}, new: {type: object, required: [q], properties: {q: {type: string}}}";
         let old = of(&(version("v1alpha1", false, "", "") + &version("v1", true, a, "")));
         let new = of(&(version("v1", false, b, "size") + &version("v2", true, b, "")));
@@ -233,7 +233,7 @@ mod tests {
             (vec!["v2".to_owned()], vec!["v1alpha1".to_owned()])
         );
         assert_eq!(found.storage, Some(["v1".to_owned(), "v2".to_owned()]));
-        assert_eq!(found.fields_removed, ["v1: spec.list[].y", "v1: spec.old"]);
+        assert_eq!(found.fields_removed, ["v1: spec.list[].inner", "v1: spec.old"]);
         assert_eq!(found.fields_changed, ["v1: spec.size: integer → string"]);
         assert_eq!(found.fields_required, ["v1: spec.size"]);
         assert_eq!(found.fields_added, 3);

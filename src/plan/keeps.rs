@@ -167,11 +167,13 @@ mod tests {
         let mut tree = Tree::default();
         tree.insert(
             "environments/prod/environment.yaml",
-            "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\nplatform: ml\n",
+            "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\nplatform: ml\nregistry: {address: registry.site, pullSecret: shared}\n",
         );
+        let sealed = "shared: \"ENC[AES256_GCM,data:x]\"\nsops: {mac: m}\n";
+        tree.insert("environments/prod/secrets.yaml", sealed);
         tree.insert("templates/apps/tier.yaml", "apiVersion: platctl.dev/v1\norder: 1\n");
         for name in ["db", "web"] {
-            let text = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: n\nsecrets: [{name: shared, data: {k: v}}]\n";
+            let text = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: data\n";
             tree.insert(format!("templates/apps/{name}/release.yaml"), text);
         }
         Definition::load(&tree, "prod").unwrap()
@@ -179,13 +181,13 @@ mod tests {
 
     #[test]
     fn a_secret_goes_with_the_last_that_asks_for_it() {
-        let table = "n own Opaque 1 5m platctl.dev/release=db\nn shared Opaque 1 5m platctl.dev/release=db\n\
-            other own Opaque 1 5m platctl.dev/release=db\nn webs Opaque 1 5m platctl.dev/release=web\n";
-        let (db, web) = (step("n", "db"), step("n", "web"));
-        let pair = |name: &str| ("n".to_owned(), name.to_owned());
+        let table = "data own Opaque 1 5m platctl.dev/release=db\ndata shared Opaque 1 5m platctl.dev/release=db\n\
+            other own Opaque 1 5m platctl.dev/release=db\ndata webs Opaque 1 5m platctl.dev/release=web\n";
+        let (db, web) = (step("data", "db"), step("data", "web"));
+        let pair = |name: &str| ("data".to_owned(), name.to_owned());
         let found = own_secrets(&definition(), &[&db], &[pair("web")], table);
-        assert_eq!(found, BTreeMap::from([("n/db".to_owned(), vec!["own".to_owned()])]));
+        assert_eq!(found, BTreeMap::from([("data/db".to_owned(), vec!["own".to_owned()])]));
         let found = own_secrets(&definition(), &[&web], &[], table);
-        assert_eq!(found["n/web"], ["own", "shared", "webs"], "what db left behind goes too");
+        assert_eq!(found["data/web"], ["own", "shared", "webs"], "what db left behind goes too");
     }
 }

@@ -76,7 +76,7 @@ pub fn denied(word: &str) -> Option<(String, String)> {
 
 /// Whether something was refused because a field of an object never changes.
 pub fn immutable(word: &str) -> bool {
-    const NEVER: [&str; 7] = [
+    const NEVER: [&str; 9] = [
         "field is immutable",
         "is immutable when `immutable` is set",
         "updates to statefulset spec for fields other than",
@@ -84,6 +84,8 @@ pub fn immutable(word: &str) -> bool {
         "cannot change roleref",
         "updates to parameters are forbidden",
         "may not be changed",
+        "may not change once set",
+        "updates to provisioner are forbidden",
     ];
     let word = word.to_lowercase();
     NEVER.iter().any(|says| word.contains(says))
@@ -144,6 +146,7 @@ mod tests {
     #[test]
     fn fields_that_never_change() {
         for word in [
+            "The Service \"a\" is invalid: spec.clusterIPs[0]: Invalid value: [\"10.96.77.77\"]: may not change once set",
             "Deployment.apps \"a\" is invalid: spec.selector: Invalid value: {}: field is immutable",
             "StatefulSet.apps \"a\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals' are forbidden",
             "RoleBinding.rbac.authorization.k8s.io \"a\" is invalid: roleRef: Invalid value: {}: cannot change roleRef",

@@ -17,6 +17,7 @@ mod bundle_killed;
 mod bundle_referrers;
 mod capabilities;
 mod definition;
+mod diff;
 mod doctor;
 mod hostile;
 mod inspect;

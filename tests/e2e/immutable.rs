@@ -58,7 +58,7 @@ spec: {accessModes: [{{ if eq $side \"left\" }}ReadWriteOnce{{ else }}ReadWriteM
 apiVersion: v1
 kind: Service
 metadata: {name: {{ $name }}-service}
-spec: {clusterIP: {{ if eq $side \"left\" }}None{{ else }}10.96.77.77{{ end }}, ports: [{port: 80}]}
+spec: {selector: {app: set}, clusterIP: {{ if eq $side \"left\" }}None{{ else }}10.96.77.77{{ end }}, ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: Secret

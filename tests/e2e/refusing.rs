@@ -103,7 +103,11 @@ fn a_webhook_without_endpoints_is_waited_for() {
     let webhook = Webhook::new(&small, "nobody");
     let applying = thread::scope(|scope| {
         let running = scope.spawn(|| small.run(&["apply", "-e", "site", "-v"]));
-        thread::sleep(Duration::from_secs(4));
+        // helm has met the webhook when it has written how that ended.
+        while rig().states("nobody").get("app").is_none_or(|status| status != "failed") {
+            thread::sleep(Duration::from_millis(100));
+            assert!(!running.is_finished(), "it was to meet a webhook without endpoints");
+        }
         webhook.answers(&small);
         running.join().unwrap()
     });

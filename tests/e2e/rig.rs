@@ -92,6 +92,11 @@ impl Rig {
         self.tool("helm", args).unwrap_or_else(|e| panic!("helm {args:?}: {e}"))
     }
 
+    /// The kubeconfig with everything in it, as JSON.
+    pub fn get_config(&self) -> String {
+        self.kubectl(&["config", "view", "--raw", "--output=json"])
+    }
+
     /// Objects as JSON.
     #[track_caller]
     pub fn get(&self, args: &[&str]) -> Value {

@@ -69,8 +69,8 @@ pub(super) async fn change(
     let mut work = BTreeMap::new();
     for (release, rendered) in pairs {
         let Some(step) = plan.steps().find(|step| step.release == release.name) else { continue };
-        let known = (release, rendered, expected.remove(&release.name));
-        let mut ready = prepare(context, site, plan, step, known, &revealed, began).await?;
+        let what = (release, rendered, expected.remove(&release.name));
+        let mut ready = prepare(context, site, plan, step, what, &revealed, began).await?;
         ready.recreate = anew.remove(&release.name).unwrap_or_default();
         work.insert(release.name.clone(), ready);
     }

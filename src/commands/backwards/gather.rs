@@ -67,7 +67,10 @@ async fn lasting(kubectl: &Kubectl, steps: &[&BackStep]) -> Result<BTreeMap<Stri
             (step.id(), step.release.clone(), step.namespace.clone(), step.revision);
         async move {
             match kubectl.release_record(&namespace, &release, revision).await {
-                Ok(secret) => Ok((id, Lasting::read(&secret).map_err(|e| failure::unreadable_lasting(&e))?)),
+                Ok(secret) => {
+                    let lasting = Lasting::read(&secret).map_err(|e| failure::unreadable_record(&id, &e))?;
+                    Ok((id, lasting))
+                }
                 Err(error) if error.stderr().contains("(NotFound)") => Ok((id, Lasting::default())),
                 Err(error) => Err(failure::cluster(&format!("cannot read helm's record of {id}"), &error)),
             }

@@ -32,6 +32,13 @@ pub struct Cluster {
     pub failures: Vec<(String, Failure)>,
 }
 
+impl Cluster {
+    /// The resource definitions that were looked up.
+    pub fn definitions(&self) -> impl Iterator<Item = &Json> {
+        self.existing.iter().filter(|object| object["kind"] == "CustomResourceDefinition")
+    }
+}
+
 /// The secrets that releases ask for, if there is a key; else why they are not compared.
 pub(super) async fn secrets_at_hand(
     context: &Context,
@@ -137,6 +144,7 @@ pub(super) async fn existing(
     plan: &Plan,
     rendering: &Rendering,
     secrets: Option<&Revealed>,
+    all_definitions: bool,
 ) -> Result<Vec<Json>, Failures> {
     let mut asked: Vec<Json> = Vec::new();
     let namespaces = side.definition().namespaces();
@@ -147,7 +155,7 @@ pub(super) async fn existing(
         if !labels.is_empty() || step.action == Action::Install {
             asked.push(owned::namespace(&release.namespace, &labels));
         }
-        asked.extend(owned::definitions_asked(wanted));
+        asked.extend(owned::definitions_asked(wanted, all_definitions));
         asked.extend(owned::secrets(release, &plan::object_labels(plan, step), secrets)?);
     }
     let mut seen = BTreeSet::new();

@@ -45,7 +45,7 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         cluster::records(&kubectl, &plan, &observed, &releases),
     );
     let (rendering, cluster) = (rendering?, cluster?);
-    let existing = cluster::existing(&kubectl, new, &plan, &rendering, secrets.as_ref()).await?;
+    let existing = cluster::existing(&kubectl, new, &plan, &rendering, secrets.as_ref(), true).await?;
     let cluster = Cluster { existing, ..cluster };
     let mut report = Report {
         old: format!("the objects in {}", definition.environment.name),
@@ -89,7 +89,9 @@ async fn one_release(
     }
     let record = cluster.records.get(&one.release.name);
     let namespace = one.release.namespace.as_str();
-    let would = diff::as_helm_applies(&one.wanted.stream, &one.release.name, namespace);
+    let mut would = diff::as_helm_applies(&one.wanted.stream, &one.release.name, namespace);
+    // Their schemas are compared by what they mean.
+    would.retain(|object| object["kind"] != "CustomResourceDefinition");
     let failed = |error| failure::cluster(&format!("{}: cannot look at its objects", one.release.name), &error);
     let answers = kubectl.dry_run_apply(&would, HELM).await.map_err(failed)?;
     let known: Vec<Json> = would
@@ -104,6 +106,7 @@ async fn one_release(
     let how = Comparison { namespace, old: &veils[0], new: &veils[1], context: asked.unified };
     let mut diff = one.begun(record);
     diff.objects = one.owned(cluster, plan, &how)?;
+    diff.definitions = one.live_definitions(cluster);
     for (sent, answer) in would.iter().zip(answers) {
         let title = format!("{} {}", text(&sent["kind"]), text(&sent["metadata"]["name"]));
         match answer {

@@ -33,11 +33,9 @@ pub(super) fn markdown(report: &Report, names: &Names) -> String {
         if rows.is_empty() {
             continue;
         }
-        let details = details(release, &rows);
-        if room(&text) > details.chars().count() {
-            text.push_str(&details);
-        } else {
-            cut.push(&release.release);
+        match details(release, &rows, room(&text)) {
+            Some(details) => text.push_str(&details),
+            None => cut.push(&release.release),
         }
     }
     for note in &report.notes {
@@ -85,12 +83,28 @@ fn table_row(release: &ReleaseDiff) -> String {
     )
 }
 
-fn details(release: &ReleaseDiff, rows: &[Row]) -> String {
-    let body: String = rows.iter().map(line).collect();
-    let fence = fence(&body);
+/// The fewest characters of a release that are worth showing.
+const FEWEST: usize = 400;
+
+/// The lines of a release, as many as there is room for; none, when that is nearly none.
+fn details(release: &ReleaseDiff, rows: &[Row], room: usize) -> Option<String> {
+    let mut left = room.checked_sub(FEWEST)?;
+    let mut body = String::new();
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    // One fence for whatever is shown of it.
+    let fence = fence(&lines.concat());
+    left = left.checked_sub(2 * fence.len())?;
+    for (at, line) in lines.iter().enumerate() {
+        let Some(rest) = left.checked_sub(line.chars().count()) else {
+            body.push_str(&format!("  … {} more lines are too many for a comment\n", lines.len() - at));
+            break;
+        };
+        left = rest;
+        body.push_str(line);
+    }
     let (name, word, versions) = (plain(&release.release), rows::word(release.change), plain(&rows::versions(release)));
     let summary = format!("<b>{name}</b> {word} {versions}");
-    format!("<details><summary>{}</summary>\n\n{fence}diff\n{body}{fence}\n\n</details>\n\n", summary.trim_end())
+    Some(format!("<details><summary>{}</summary>\n\n{fence}diff\n{body}{fence}\n\n</details>\n\n", summary.trim_end()))
 }
 
 /// A line of a fence of kind `diff`: its sign stands first, so that it is coloured.

@@ -81,12 +81,13 @@ pub(super) fn of_namespace(there: Option<Json>, wanted: Json, how: &Comparison<'
     Some(found)
 }
 
-/// What of a release's definitions must be looked up in the cluster, because helm does not record it.
-pub(super) fn definitions_asked(wanted: &Wanted) -> Vec<Json> {
-    let from_folder = wanted.stream.objects.iter().filter(|object| object.is_from_crds_folder());
-    from_folder
-        .map(|object| {
-            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": object.name}})
-        })
-        .collect()
+/// A release's definitions to be looked up in the cluster: those that helm does not record, or all.
+pub(super) fn definitions_asked(wanted: &Wanted, all: bool) -> Vec<Json> {
+    let kind = "CustomResourceDefinition";
+    let named = |name: &str| json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
+    if all {
+        let all = wanted.stream.objects.iter().filter(|object| object.kind == kind);
+        return all.map(|object| named(&object.name)).collect();
+    }
+    wanted.outside_records().map(named).collect()
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use super::cluster::Cluster;
 use super::hidden::Hidden;
 use super::side::{Side, Wanted};
 use super::{Asked, Names, owned};
 use crate::commands::workspace::Workspace;
 use crate::definition::Release;
-use crate::diff::{self, Comparison, NewImage, ObjectDiff, ReleaseChange, ReleaseDiff};
+use crate::diff::{self, Comparison, DefinitionDiff, NewImage, ObjectDiff, ReleaseChange, ReleaseDiff};
 use crate::object::Stream;
 use crate::plan::{self, Action, Because, Blocked, Plan, Step};
 use crate::record::Record;
@@ -40,24 +42,26 @@ impl Compared<'_> {
         let mut diff = self.begun(record);
         diff.objects = self.owned(cluster, plan, &how)?;
         diff.objects.extend(diff::objects(stored, &self.wanted.stream, &how));
-        let mut definitions = diff::definitions_of(stored);
-        definitions.extend(
-            cluster
-                .existing
-                .iter()
-                .filter(|o| o["kind"] == "CustomResourceDefinition")
-                .filter(|o| {
-                    self.wanted
-                        .stream
-                        .objects
-                        .iter()
-                        .any(|w| w.is_from_crds_folder() && o["metadata"]["name"] == w.name.as_str())
-                })
-                .cloned(),
-        );
-        diff.definitions = diff::definitions(&definitions, &diff::definitions_of(&self.wanted.stream));
+        diff.definitions = self.definitions(cluster, stored);
         self.images(stored, &mut diff);
         Ok(diff)
+    }
+
+    /// Its resource definitions: those of `crds/`, which helm does not record, against those in the cluster.
+    fn definitions(&self, cluster: &Cluster, stored: &Stream) -> Vec<DefinitionDiff> {
+        let from_folder: BTreeSet<&str> = self.wanted.outside_records().collect();
+        let is_it = |object: &&Json| object["metadata"]["name"].as_str().is_some_and(|name| from_folder.contains(name));
+        let mut old = diff::definitions_of(stored);
+        old.extend(cluster.definitions().filter(is_it).cloned());
+        diff::definitions(&old, &diff::definitions_of(&self.wanted.stream))
+    }
+
+    /// All its resource definitions against those in the cluster.
+    pub fn live_definitions(&self, cluster: &Cluster) -> Vec<DefinitionDiff> {
+        let new = diff::definitions_of(&self.wanted.stream);
+        let is_it = |object: &&Json| new.iter().any(|wanted| wanted["metadata"]["name"] == object["metadata"]["name"]);
+        let old: Vec<Json> = cluster.definitions().filter(is_it).cloned().collect();
+        diff::definitions(&old, &new)
     }
 
     /// The diff with what is known before anything is compared.

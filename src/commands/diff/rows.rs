@@ -49,7 +49,7 @@ pub(super) fn word(change: ReleaseChange) -> &'static str {
         ReleaseChange::Upgrade => "upgrade",
         ReleaseChange::Remove => "remove",
         ReleaseChange::Drift => "differs",
-        ReleaseChange::Undeclared => "no longer declared",
+        ReleaseChange::Undeclared => "stays",
         ReleaseChange::Blocked => "blocked",
     }
 }
@@ -59,7 +59,11 @@ pub(super) fn summary(release: &ReleaseDiff) -> String {
     let Counts { added, changed, removed, folded } = release.counts();
     let parts = [(added, "new"), (changed, "changed"), (removed, "gone"), (folded, "folded")];
     let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    if said.is_empty() { "no object differs".to_owned() } else { said.join(", ") }
+    match said.is_empty() {
+        false => said.join(", "),
+        true if release.not_compared() > 0 => "only secrets may differ".to_owned(),
+        true => "no object differs".to_owned(),
+    }
 }
 
 /// Draws a release.

@@ -33,6 +33,14 @@ pub(super) struct Wanted {
     pub violations: Vec<Violation>,
 }
 
+impl Wanted {
+    /// The names of the definitions from `crds/`, which helm does not record.
+    pub fn outside_records(&self) -> impl Iterator<Item = &str> {
+        let from_folder = self.stream.objects.iter().filter(|object| object.is_from_crds_folder());
+        from_folder.map(|object| object.name.as_str())
+    }
+}
+
 /// What releases would be, and what of them can't be told.
 pub(super) struct Rendering {
     /// By name.

@@ -26,7 +26,7 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         what_changed(context, new, &desired, &kubectl).await?
     };
     let Found { plan, rendering, secrets, note } = found;
-    let existing = cluster::existing(&kubectl, new, &plan, &rendering, secrets.as_ref()).await?;
+    let existing = cluster::existing(&kubectl, new, &plan, &rendering, secrets.as_ref(), false).await?;
     let cluster = Cluster { existing, ..seen };
     let failed = cluster.failures.iter().map(|(name, _)| name.clone());
     let mut report = Report {
@@ -63,7 +63,8 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         }
     }
     if selector.is_all() {
-        report.releases.extend(plan.undeclared.iter().map(|name| undeclared(name)));
+        report.releases.extend(plan.undeclared.iter().map(|name| left_alone(name, "no longer declared")));
+        report.releases.extend(plan.switched_off.iter().map(|name| left_alone(name, "switched off")));
     }
     let failures: Vec<Failure> =
         rendering.failures.into_iter().chain(cluster.failures.into_iter().map(|(_, failure)| failure)).collect();
@@ -134,12 +135,14 @@ fn is_blocked(step: &Step) -> bool {
     matches!(step.action, Action::Blocked { .. })
 }
 
-fn undeclared(name: &str) -> ReleaseDiff {
+/// A release that is there although nobody wants it.
+fn left_alone(name: &str, why: &str) -> ReleaseDiff {
     let (namespace, name) = name.split_once('/').unwrap_or(("", name));
     ReleaseDiff {
         release: name.to_owned(),
         namespace: namespace.to_owned(),
         change: ReleaseChange::Undeclared,
+        notes: vec![format!("{why}; `apply` leaves it alone, `apply --prune` removes what is no longer declared")],
         ..release::empty()
     }
 }

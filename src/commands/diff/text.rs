@@ -2,7 +2,7 @@
 
 use super::Names;
 use super::rows::{self, Mark, Row};
-use crate::diff::{ReleaseChange, ReleaseDiff, Report};
+use crate::diff::{Counts, ReleaseChange, ReleaseDiff, Report};
 use crate::ui::{Style, Ui, Volume};
 
 /// The whole screen.
@@ -13,7 +13,7 @@ pub(super) fn text(report: &Report, names: &Names, ui: &Ui) -> String {
     for release in &report.releases {
         if tier != Some(&release.tier) {
             tier = Some(&release.tier);
-            let name = if release.tier.is_empty() { "no longer declared" } else { &release.tier };
+            let name = if release.tier.is_empty() { "installed all the same" } else { &release.tier };
             text.push_str(&format!("\n{}\n", style.place(name)));
         }
         text.push_str(&heading(release, style));
@@ -32,27 +32,22 @@ pub(super) fn text(report: &Report, names: &Names, ui: &Ui) -> String {
 
 fn heading(release: &ReleaseDiff, style: &Style) -> String {
     let (word, versions) = (rows::word(release.change), rows::versions(release));
-    let word = match release.change {
-        ReleaseChange::Undeclared => "installed; it is left alone",
-        _ => word,
-    };
     let comes_to = match release.change {
-        ReleaseChange::Upgrade if release.counts() == Default::default() => "  no object differs",
-        _ => "",
+        ReleaseChange::Upgrade if release.counts() == Counts::default() => format!("  {}", rows::summary(release)),
+        _ => String::new(),
     };
-    format!("  {}  {word} {versions}", style.heading(&release.release)).trim_end().to_owned() + comes_to + "\n"
+    format!("  {}  {word} {versions}", style.heading(&release.release)).trim_end().to_owned() + &comes_to + "\n"
 }
 
 fn line(row: &Row, style: &Style) -> String {
     let indent = "  ".repeat(row.depth + 2);
-    let (sign, text) = match row.mark {
-        Mark::Added => ("+", style.good(&format!("+ {}", row.text))),
-        Mark::Removed => ("-", style.bad(&format!("- {}", row.text))),
-        Mark::Changed => ("~", format!("{} {}", style.warning("~"), row.text)),
-        Mark::Warning => ("!", style.warning(&format!("! {}", row.text))),
-        Mark::Plain => (" ", format!("  {}", row.text)),
+    let text = match row.mark {
+        Mark::Added => style.good(&format!("+ {}", row.text)),
+        Mark::Removed => style.bad(&format!("- {}", row.text)),
+        Mark::Changed => format!("{} {}", style.warning("~"), row.text),
+        Mark::Warning => style.warning(&format!("! {}", row.text)),
+        Mark::Plain => format!("  {}", row.text),
     };
-    debug_assert!(text.contains(sign));
     format!("{indent}{text}").trim_end().to_owned() + "\n"
 }
 
@@ -65,6 +60,7 @@ pub(super) fn summary(report: &Report) -> String {
         (count(ReleaseChange::Remove), "remove"),
         (count(ReleaseChange::Drift), "differ"),
         (count(ReleaseChange::Blocked), "blocked"),
+        (count(ReleaseChange::Undeclared), "left alone"),
         (report.failed.len(), "failed"),
         (report.unchanged, "unchanged"),
     ];

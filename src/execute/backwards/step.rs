@@ -2,6 +2,7 @@
 
 use super::BackWork;
 use crate::execute::journal::State;
+use crate::execute::readiness::{self, Reason};
 use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
 use crate::record::{self, UnreadableRecord};
@@ -41,6 +42,9 @@ pub enum BackCause {
     /// helm could not put it back.
     #[error("helm could not put it back")]
     RollBack(#[source] CallError),
+    /// It was put back, and did not become ready.
+    #[error("it did not become ready")]
+    NotReady(#[source] CallError, Reason),
     /// It was put back, but the record does not say by which run.
     #[error("it was put back, but its record can't be given the run's name")]
     Label(#[source] CallError),
@@ -110,7 +114,13 @@ async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) 
         timeout: work.timeout,
         cluster: &hands.kubectl.cluster,
     };
-    patient(hands.helm).roll_back(&request).await.map_err(BackCause::RollBack)?;
+    if let Err(error) = patient(hands.helm).roll_back(&request).await {
+        if !readiness::gave_up(error.stderr()) {
+            return Err(BackCause::RollBack(error));
+        }
+        let reason = readiness::reason(error.stderr(), &[], hands.kubectl).await;
+        return Err(BackCause::NotReady(error, reason));
+    }
     // helm gives the new revision all labels of the old one, its run too. The run is this one: whoever wants to come back
     // here names it.
     let run = hands.run.run();

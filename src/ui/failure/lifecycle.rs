@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use super::exit;
 use super::interruption::{moved, stopped};
+use super::step::not_ready;
 use super::{Code, Failure, Failures, Kind, cluster};
 use crate::execute::{BackCause, BackError, Cause};
 use crate::plan::Rollback;
-use crate::record::UnreadableRecord;
 use crate::tools::CallError;
 
 /// How many runs are named to whoever names none that is known.
@@ -31,13 +31,6 @@ pub fn records_hidden(namespace: &str, error: &CallError) -> Failures {
     failure.into()
 }
 
-/// helm's record of a release is damaged.
-pub fn unreadable_lasting(error: &UnreadableRecord) -> Failures {
-    Failure::caused(Code::NotRemoved, Kind::Permanent, error)
-        .help("see what is left of the release with `helm get manifest`, and remove it by hand")
-        .into()
-}
-
 /// A release that could not be taken away or back.
 pub fn backwards(error: &BackError) -> Failure {
     let title = error.to_string();
@@ -52,6 +45,7 @@ pub fn backwards(error: &BackError) -> Failure {
             .help("nothing of it was removed; see what it has with `helm get manifest`, and remove it by hand"),
         BackCause::RollBack(source) => call(title, Code::NotRolledBack, source)
             .help("the same command goes on; `platctl apply` goes forward again"),
+        BackCause::NotReady(source, reason) => not_ready(&error.release, source, reason),
         BackCause::Label(source) => call(title, Code::NotRolledBack, source),
     }
 }

@@ -28,7 +28,7 @@ pub use definition::{closed_world, missing_secrets, nothing_selected, of_rule};
 pub use diff::{git, unreadable_record};
 pub use guard::{refused, rendered_since};
 pub use interruption::{fenced, lease, not_recorded, stopped};
-pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden, unreadable_lasting};
+pub use lifecycle::{backwards, history_too_short, no_such_run, records_hidden};
 pub use planned::planned;
 pub use secrets::secrets_by_hand;
 pub use step::{fixed, release, same};

@@ -132,7 +132,7 @@ fn end_of(output: &str) -> String {
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
-fn not_ready(release: &str, source: &CallError, reason: &Reason) -> Failure {
+pub(super) fn not_ready(release: &str, source: &CallError, reason: &Reason) -> Failure {
     let (code, title) = match (&reason.title, reason.hook) {
         (Some(title), true) => (Code::ChartHook, format!("{release}: {title}")),
         (Some(title), false) => (Code::NotReady, format!("{release}: {title}")),
