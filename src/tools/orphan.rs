@@ -51,7 +51,8 @@ mod tests {
     fn only_changes_by_the_same_executable_count() {
         let pair = |release: &str, namespace: &str| Some((release.to_owned(), namespace.to_owned()));
         let upgrade = b"/c/helm\0upgrade\0--install\0a\0/store/x\0--namespace\0n\0--values\0-\0";
-        let cases: [(&[u8], Option<(String, String)>); 6] = [
+        type Case<'a> = (&'a [u8], Option<(String, String)>);
+        let cases: [Case<'_>; 6] = [
             (upgrade, pair("a", "n")),
             (b"/c/helm\0rollback\0a\x003\0--namespace\0n\0", pair("a", "n")),
             (b"/c/helm\0uninstall\0b\0--namespace\0n\0--wait\0", pair("b", "n")),

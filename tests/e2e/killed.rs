@@ -51,7 +51,7 @@ fn platform(name: String) -> Small {
 
 /// Every third round installs, the others upgrade what is there.
 fn next_round(small: &mut Option<Small>, what: &str, round: u64) {
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         *small = Some(platform(format!("{what}-{round}")));
     } else if let Some(small) = small {
         for release in RELEASES {
