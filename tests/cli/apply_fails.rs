@@ -162,13 +162,10 @@ fn who_set_what_is_refused() {
 #[test]
 fn pods_say_why() {
     let shop = Shop::locked();
-    let pods = r#"{"items": [{"metadata": {"name": "web-6d4f"}, "status": {"containerStatuses": [{"name": "main",
-        "restartCount": 5, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-        "lastState": {"terminated": {"exitCode": 1}}}]}}]}"#;
-    put(&shop.fake("pods"), pods);
-    let output = failing(&shop, "web", "Error: context deadline exceeded\n");
+    let word = shop.crashing("shop", "web", "back-off 5m0s", "psycopg2.OperationalError: no such host\n");
+    let output = failing(&shop, "web", &word);
     assert_screen!(shop.path(), "pods", output.screen());
-    put(&shop.fake("fail/get-pods"), "Error from server (Forbidden)\n");
+    fs::remove_file(shop.fake("workings")).unwrap();
     assert_screen!(shop.path(), "pods_unknown", shop.run(&APPLY).exits(1).screen());
 }
 
@@ -204,11 +201,6 @@ fn kubectl_that_fails() {
         ),
         ("kubectl_no_context", "get-secrets", "error: context \"site\" does not exist\n"),
         ("kubectl_unauthorized", "get-secrets", "error: You must be logged in to the server (Unauthorized)\n"),
-        (
-            "kubectl_forbidden",
-            "get-secrets",
-            "Error from server (Forbidden): secrets is forbidden: User \"dev\" cannot list resource \"secrets\"\n",
-        ),
         (
             "kubectl_namespace",
             "apply",

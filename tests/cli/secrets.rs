@@ -63,7 +63,9 @@ fn records(shop: &Shop) -> impl Fn(&Path) -> bool + Send + 'static {
     move |path: &Path| {
         let Ok(inside) = path.strip_prefix(&fake) else { return false };
         let inside = inside.to_string_lossy();
-        ["stdin", "decrypted", "rendered-", "applied-", "fail", "pods"].iter().any(|start| inside.starts_with(start))
+        ["stdin", "decrypted", "rendered-", "applied-", "fail", "workings", "log-"]
+            .iter()
+            .any(|start| inside.starts_with(start))
     }
 }
 
@@ -176,12 +178,11 @@ fn failures_are_masked(shop: &Shop) {
     assert!(output.stderr.contains("    | Error: ******"), "{}", output.screen());
     assert_screen!(shop.path(), "masked", output.screen());
 
-    let pods = json!({"items": [{"metadata": {"name": "store-1"}, "status": {"containerStatuses": [{"name": "main",
-        "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": format!("bad login: {HARD}")}}}]}}]});
-    put(&shop.fake("pods"), pods.to_string());
-    put(&shop.fake("fail/upgrade-store"), "Error: context deadline exceeded\n");
+    let word = shop.crashing("data", "store", "back-off", &format!("login {API_KEY} failed\nbad login: {HARD}\n"));
+    put(&shop.fake("fail/upgrade-store"), word);
     let output = silent(shop, &["apply", "-e", "prod"]).exits(1);
     assert!(output.stderr.contains("bad login: ******"), "{}", output.screen());
+    assert!(output.stderr.contains("    | login ****** failed"), "{}", output.screen());
     fs::remove_file(shop.fake("fail/upgrade-store")).unwrap();
 
     put(&shop.fake("fail-second"), &all);

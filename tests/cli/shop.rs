@@ -18,6 +18,31 @@ pub struct Shop {
 }
 
 impl Shop {
+    /// The cluster shows a Deployment whose only pod crashes, and what its container said; helm's word about it.
+    pub fn crashing(&self, namespace: &str, name: &str, message: &str, log: &str) -> String {
+        let pod = format!("{name}-6d4f-x");
+        let object = |kind: &str, name: &str, owner: &str, rest: &str| {
+            format!(
+                r#"{{"kind": "{kind}", "metadata": {{"name": "{name}", "namespace": "{namespace}", "uid": "{kind}", "ownerReferences": [{{"uid": "{owner}"}}]}}, {rest}}}"#
+            )
+        };
+        let message = serde_json::json!(message);
+        let crash = format!(
+            r#""status": {{"containerStatuses": [{{"name": "main", "restartCount": 5,
+            "state": {{"waiting": {{"reason": "CrashLoopBackOff", "message": {message}}}}}, "lastState": {{"terminated": {{"exitCode": 1}}}}}}]}}"#
+        );
+        let items = [
+            object("Deployment", name, "", r#""spec": {"replicas": 1}, "status": {"readyReplicas": 0}"#),
+            object("ReplicaSet", &format!("{name}-6d4f"), "Deployment", r#""spec": {"replicas": 1}"#),
+            object("Pod", &pod, "ReplicaSet", &crash),
+        ];
+        put(&self.fake("workings"), format!(r#"{{"items": [{}]}}"#, items.join(", ")));
+        put(&self.fake(&format!("log-{pod}")), log);
+        format!(
+            "Error: resource Deployment/{namespace}/{name} not ready. status: InProgress, message: Available: 0/1\ncontext deadline exceeded\n"
+        )
+    }
+
     pub fn new() -> Shop {
         Shop::with(|_| {})
     }

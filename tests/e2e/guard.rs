@@ -193,7 +193,7 @@ fn a_saved_plan_is_applied_as_it_is_or_not_at_all() {
     let save = || small.run(&["plan", "-e", "site", "--save", "../plan.json"]).ok();
     let apply = || small.run(&["apply", "--plan", "../plan.json"]);
     save();
-    assert_eq!(rig().tool("kubectl", &["get", "namespace", "planned"]).is_err(), true, "a plan changes nothing");
+    assert!(rig().tool("kubectl", &["get", "namespace", "planned"]).is_err(), "a plan changes nothing");
     apply().ok();
     assert_eq!(small.states().len(), 2);
     says(&apply().exits(4), &["error[E0422]: ", "a: it was not there, and is revision 1, deployed"]);

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do what a plan of `plan --save` says, and nothing else; refused when anything has moved since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "resume", "prune"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recover", "resume", "prune", "check_drift", "adopt"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
     claiming: Claiming,
