@@ -16,6 +16,10 @@ use super::Births;
 /// The most of a child's error output that is kept: its end.
 const MAX_STDERR: usize = 64 * 1024;
 
+/// The collector of a Go program that lives for a moment: it runs less often, for which the program may have five times what
+/// it needs. helm's `template` takes a fifth less CPU with it, and 3 MB more memory.
+pub(super) const COLLECT_SELDOM: (&str, &str) = ("GOGC", "400");
+
 /// One command to run.
 #[derive(Debug, Clone)]
 pub(super) struct Call<'a> {

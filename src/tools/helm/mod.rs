@@ -165,9 +165,13 @@ impl Helm {
             variables.push((key.into(), self.home.join(folder).into()));
         }
         variables.push(("HELM_PLUGINS".into(), self.plugins.clone().into()));
-        for (key, value) in
-            [("HELM_DRIVER", "secret"), ("HELM_BURST_LIMIT", "300"), ("HELM_QPS", "50"), ("NO_COLOR", "1")]
-        {
+        for (key, value) in [
+            ("HELM_DRIVER", "secret"),
+            ("HELM_BURST_LIMIT", "300"),
+            ("HELM_QPS", "50"),
+            ("NO_COLOR", "1"),
+            process::COLLECT_SELDOM,
+        ] {
             variables.push((key.into(), value.into()));
         }
         variables.extend(extra);

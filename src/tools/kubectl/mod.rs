@@ -152,6 +152,8 @@ impl Kubectl {
         let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
         let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
+        let (key, value) = process::COLLECT_SELDOM;
+        variables.push((key.into(), value.into()));
         Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None }
     }
 }
