@@ -220,7 +220,7 @@ async fn prepare(
     let hooks = hooks::prepare(context, workspace, kubectl, &release.hooks, &about, &place)?;
     let finish_with_tier = !tier.hooks.after.is_empty();
     let follows = finish_with_tier || !hooks.after.is_empty();
-    let (labels, finish) = plan::labels_until_done(plan::labels(plan, step, run), follows);
+    let (labels, finish) = plan::labels_until_done(plan::labels(plan, &tier.name, step, run), follows);
     let chart_hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,
