@@ -10,7 +10,7 @@ use crate::definition::{Definition, Hook, Hooks, Release};
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::object::Stream;
-use crate::plan::{self, Decisive, Desired, Observation, Plan, Selector, Step};
+use crate::plan::{self, Action, Decisive, Desired, Observation, Plan, Selector, Step};
 use crate::render::{Expected, REWRITER_VERSION, RenderError, Rendered, Renderer, Rewriting, Rule, Salt, Violation};
 use crate::resolve::{self, Needs};
 use crate::supply::locked_chart;
@@ -25,6 +25,14 @@ pub struct Installation {
     pub capabilities: Capabilities,
     /// What every release's images become, by release.
     pub rewritings: BTreeMap<String, Rewriting>,
+}
+
+/// A plan after its releases were rendered.
+pub struct Foreseen<'r> {
+    /// It, with what only a render tells.
+    pub plan: Plan,
+    /// The releases that change, with what each renders.
+    pub rendered: Vec<(&'r Release, Rendered)>,
 }
 
 impl Installation {
@@ -122,7 +130,8 @@ impl Installation {
     }
 
     /// The releases that a plan changes, rendered as it changes them, and the plan with what that tells of it: what was
-    /// never deployed may be installed again instead of upgraded.
+    /// never deployed may be installed again instead of upgraded. What nothing may be done with is left out; where nothing
+    /// changes, nothing is looked at.
     ///
     /// # Errors
     /// As [`Installation::render`].
@@ -131,9 +140,14 @@ impl Installation {
         context: &Context,
         workspace: &Workspace,
         plan: &Plan,
-    ) -> Result<(Plan, Vec<Rendered>), Failures> {
-        let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
-        let releases: Vec<&Release> = self.definition.releases.iter().filter(changing).collect();
+    ) -> Result<Foreseen<'_>, Failures> {
+        let steps = plan.changes().filter(|step| !matches!(step.action, Action::Blocked { .. }));
+        let changing: BTreeSet<&str> = steps.map(|step| step.release.as_str()).collect();
+        let is_meant = |release: &&Release| changing.contains(release.name.as_str());
+        let releases: Vec<&Release> = self.definition.releases.iter().filter(is_meant).collect();
+        if releases.is_empty() {
+            return Ok(Foreseen { plan: plan.clone(), rendered: Vec::new() });
+        }
         let first = &plan.upgrades() - &plan.never_deployed();
         let rendered = self.render_as(context, workspace, &releases, &first).await?;
         let streams = releases.iter().zip(&rendered).map(|(release, render)| (release.name.as_str(), &render.stream));
@@ -144,7 +158,7 @@ impl Installation {
             true => rendered,
             false => self.render_as(context, workspace, &releases, &upgrades).await?,
         };
-        Ok((plan, rendered))
+        Ok(Foreseen { plan, rendered: releases.into_iter().zip(rendered).collect() })
     }
 
     /// What a rendered release will be at the site, hashed.

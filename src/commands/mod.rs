@@ -1,6 +1,6 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
 //! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
-//! part of apply, `survey` of doctor.
+//! part of apply, `survey` of doctor, `foresight` of plan and of apply's dry run.
 
 pub mod apply;
 mod backwards;
@@ -10,6 +10,7 @@ pub mod destroy;
 pub mod diff;
 pub mod doctor;
 mod flags;
+pub mod foresight;
 pub mod history;
 pub mod image_list;
 pub mod inspect;

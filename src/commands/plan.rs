@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::claim::{self, Claiming, Looking};
-use super::installation::Installation;
+use super::foresight::{Foresight, Given};
+use super::installation::{Foreseen, Installation};
 use super::records;
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, Rendering, apply, backwards};
 use crate::bundle::Bundle;
-use crate::definition::{Definition, Release};
+use crate::definition::Definition;
 use crate::files;
 use crate::plan::{Action, Because, Blocked, Desired, Observation, Place, Plan, Saved, Seen, Step};
 use crate::tools::Kubectl;
+use crate::ui::Style;
 use crate::ui::failure::{self, Failures};
 
 /// Flags of `plan`.
@@ -28,7 +30,7 @@ pub struct Args {
     /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
-    /// Write the plan into a file for `apply --plan`; releases that change are rendered for it
+    /// Write the plan into a file for `apply --plan`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
@@ -47,18 +49,27 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let plan = planned(&installation.definition, &desired, &observed, args.prune);
     let (workspace, installation, kubectl) = (&workspace, &installation, &kubectl);
     let looking = Looking { context, workspace, installation, kubectl, observed: &observed };
-    let mut plan = looking.claimed(plan, &args.claiming).await?;
+    let plan = looking.claimed(plan, &args.claiming).await?;
+    let show = |plan: &Plan, foresight: Option<&Foresight>| {
+        let text = match args.output {
+            Format::Text => text(plan, foresight, &context.ui.style),
+            Format::Json => json(plan, foresight),
+        };
+        context.ui.result(&text)
+    };
+    let (foreseen, foresight) = match Foresight::of(&looking, &plan, Given::default()).await {
+        Ok(found) => found,
+        Err(failures) => {
+            show(&plan, None)?;
+            return Err(failures);
+        }
+    };
     if let Some(path) = &args.save {
-        let saved = saved(context, workspace, installation, &plan, &observed, kubectl).await?;
+        let saved = saved(&looking, &foreseen).await?;
         files::write_private(path, saved.to_json(PLATCTL).as_bytes())?;
         context.ui.say("Saved", path.display().to_string());
-        plan = saved.plan;
     }
-    let text = match args.output {
-        Format::Text => text(&plan),
-        Format::Json => json(&plan),
-    };
-    context.ui.result(&text)?;
+    show(&foreseen.plan, Some(&foresight))?;
     Ok(0)
 }
 
@@ -72,25 +83,17 @@ pub fn planned(definition: &Definition, desired: &[Desired<'_>], observed: &Obse
 pub const PLATCTL: &str = env!("CARGO_PKG_VERSION");
 
 /// The plan with what has to hold when it is applied.
-async fn saved(
-    context: &Context,
-    workspace: &Workspace,
-    installation: &Installation,
-    plan: &Plan,
-    observed: &Observation,
-    kubectl: &Kubectl,
-) -> Result<Saved, Failures> {
-    let (plan, rendered) = installation.foreseen(context, workspace, plan).await?;
-    let changing = |release: &&Release| plan.changes().any(|step| step.release == release.name);
-    let releases = installation.definition.releases.iter().filter(changing);
+async fn saved(looking: &Looking<'_>, foreseen: &Foreseen<'_>) -> Result<Saved, Failures> {
+    let Looking { context, workspace, installation, kubectl, observed } = *looking;
+    let Foreseen { plan, rendered } = foreseen;
     let salt = super::apply::guard::salt()?;
     let mut expected = BTreeMap::new();
-    for (release, rendered) in releases.zip(&rendered).filter(|(release, _)| !release.guard.is_live()) {
+    for (release, rendered) in rendered.iter().filter(|(release, _)| !release.guard.is_live()) {
         expected.insert(release.name.clone(), installation.expected(release, rendered, &salt)?);
     }
     let seen = plan.steps().map(|step| Seen::of(step, observed)).collect();
     let place = place(workspace, &installation.definition, kubectl).await?;
-    Ok(Saved { plan, selector: context.global.selector.clone(), place, seen, salt, expected })
+    Ok(Saved { plan: plan.clone(), selector: context.global.selector.clone(), place, seen, salt, expected })
 }
 
 /// What a plan of this definition for this cluster is made from.
@@ -157,13 +160,14 @@ fn about(step: &Step) -> Vec<String> {
     lines
 }
 
-fn text(plan: &Plan) -> String {
+fn text(plan: &Plan, foresight: Option<&Foresight>, style: &Style) -> String {
     let mut text = String::new();
     for tier in &plan.tiers {
         text.push_str(&format!("{}\n", tier.name));
         for step in &tier.steps {
             text.push_str(&format!("  {:<24}  {}\n", step.release, action(step)));
-            for line in about(step).into_iter().chain(claim::lines(plan, step)) {
+            let more = foresight.map(|foresight| foresight.lines(&step.release)).unwrap_or_default();
+            for line in about(step).into_iter().chain(claim::lines(plan, step)).chain(more) {
                 text.push_str(&format!("  {:<24}    {line}\n", ""));
             }
         }
@@ -177,13 +181,15 @@ fn text(plan: &Plan) -> String {
     if !plan.removals.is_empty() {
         text.push_str(&format!("removed at the end\n{}", backwards::list(&plan.removals)));
     }
+    text.push_str(&foresight.map(|foresight| foresight.end(style)).unwrap_or_default());
     format!("{text}{}\n", summary(plan))
 }
 
-fn json(plan: &Plan) -> String {
+fn json(plan: &Plan, foresight: Option<&Foresight>) -> String {
     let mut json = serde_json::to_value(plan).unwrap_or_default();
     if let Some(map) = json.as_object_mut() {
         map.insert("apiVersion".to_owned(), API_VERSION.into());
+        map.extend(foresight.map(|foresight| ("foreseen".to_owned(), foresight.json())));
     }
     format!("{json:#}\n")
 }

@@ -22,6 +22,12 @@ impl Recreation {
             "metadata": {"name": meta["name"], "namespace": meta["namespace"]}});
         Recreation { object, cascade }
     }
+
+    /// The object, as KIND/NAME.
+    pub fn name(&self) -> String {
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        format!("{}/{}", text(&self.object["kind"]), text(&self.object["metadata"]["name"]))
+    }
 }
 
 /// Deletes what is to be made anew.

@@ -19,11 +19,10 @@ pub fn labels_until_done(mut labels: Vec<Label>, follows: bool) -> (Vec<Label>, 
     (labels, Some(done))
 }
 
-/// The labels a release is given.
-pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
+/// The labels a release of a tier is given.
+pub fn labels(plan: &Plan, tier: &str, step: &Step, run: &str) -> Vec<(String, String)> {
     let legal: String =
         step.version.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-    let tier = plan.tiers.iter().find(|tier| tier.steps.iter().any(|other| other.release == step.release));
     let mut labels: BTreeMap<&str, String> = [
         (label::PLATFORM, plan.platform.clone()),
         (label::ENVIRONMENT, plan.environment.clone()),
@@ -32,7 +31,7 @@ pub fn labels(plan: &Plan, step: &Step, run: &str) -> Vec<(String, String)> {
         (label::CHART_VERSION, legal),
     ]
     .into();
-    labels.extend(tier.filter(|tier| is_label_value(&tier.name)).map(|tier| (label::TIER, tier.name.clone())));
+    labels.extend(is_label_value(tier).then(|| (label::TIER, tier.to_owned())));
     labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

@@ -11,5 +11,5 @@ mod tags;
 mod tests;
 
 pub use error::{Error, Refusal, Refused};
-pub use plan::{Outlook, outlook};
+pub use plan::{Outlook, lacking, outlook};
 pub use push::{Event, Pushed, push};

@@ -97,6 +97,22 @@ pub async fn outlook(bundle: &Bundle, images: &[&ImageInfo], site: &Site, client
     })
 }
 
+/// Which images the registry has not by the digest that pods refer to. Only asks.
+///
+/// # Errors
+/// [`Error`] naming image and registry.
+pub async fn lacking(images: &BTreeMap<String, Digest>, site: &Site, client: &Client) -> Result<Vec<String>, Error> {
+    let known = images.iter().filter_map(|(name, digest)| Some((name.parse::<Reference>().ok()?, digest)));
+    let ask = async |(image, digest): (Reference, &Digest)| {
+        let repository = client.repository(&site.address, &site.path(&image));
+        let found = repository.head_manifest(&digest.to_string()).await;
+        let found = found.map_err(|source| Error::of(&image, repository.name(), source))?;
+        Ok::<_, Error>(found.is_none().then(|| image.to_string()))
+    };
+    let answers: Vec<Option<String>> = stream::iter(known).map(ask).buffered(QUESTIONS).try_collect().await?;
+    Ok(answers.into_iter().flatten().collect())
+}
+
 fn refuse_closed(seen: Vec<Seen<'_>>) -> Result<Vec<Seen<'_>>, Error> {
     let open = |seen| match seen {
         Seen { has: Has::Refused(error), image, repository, .. } => {

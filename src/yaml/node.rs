@@ -115,23 +115,21 @@ impl Node {
     }
 
     /// A value of JSON, which stands nowhere. Not by the YAML reader: it takes some characters for line breaks, or refuses
-    /// them, that JSON lets be.
-    pub fn from_json(json: &serde_json::Value) -> Node {
+    /// them, that JSON lets be. Texts are moved, not copied: they may be secrets.
+    pub fn from_json(json: serde_json::Value) -> Node {
         use serde_json::Value as Json;
+        let entry = |(key, value)| Entry { key, key_span: Span::default(), node: Node::from_json(value) };
         let value = match json {
             Json::Null => Value::Null,
-            Json::Bool(b) => Value::Bool(*b),
+            Json::Bool(b) => Value::Bool(b),
             Json::Number(n) => match (n.as_i64(), n.as_f64()) {
                 (Some(i), _) => Value::Int(i),
                 (None, Some(f)) => Value::Float(f),
                 (None, None) => Value::String(n.to_string()),
             },
-            Json::String(text) => Value::String(text.clone()),
-            Json::Array(items) => Value::List(items.iter().map(Node::from_json).collect()),
-            Json::Object(map) => Value::Map(Map(map
-                .iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), node: Node::from_json(value) })
-                .collect())),
+            Json::String(text) => Value::String(text),
+            Json::Array(items) => Value::List(items.into_iter().map(Node::from_json).collect()),
+            Json::Object(map) => Value::Map(Map(map.into_iter().map(entry).collect())),
         };
         Node::new(value, Span::default())
     }
@@ -163,5 +161,17 @@ impl Value {
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_may_hold_what_yaml_does_not() {
+        let hard = "a\u{85}b\u{2028}c\u{7f}\u{feff}\u{0}";
+        let json = serde_json::json!({"a": {"b": hard, "n": 5, "f": 0.5, "t": true, "z": null, "l": ["x"]}});
+        assert_eq!(Node::from_json(json.clone()).to_json(), json);
     }
 }

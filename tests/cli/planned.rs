@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::{Value, json};
+
 use crate::assert_screen;
 use crate::shop::Shop;
 use crate::support::{SiteRegistry, put, read};
@@ -233,4 +235,134 @@ fn what_was_rendered_is_not_rendered_again() {
     put(&renders, "in the way");
     shop.run(&["template", "-e", "prod"]).ok();
     assert_eq!(rendered(&shop), all);
+}
+
+const CRD: &str = "---
+# Source: store/crds/stores.yaml
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: stores.example.org}
+spec:
+  group: example.org
+  names: {kind: Store, plural: stores}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true}]
+";
+
+/// A plan says what apply does beside helm's part.
+#[test]
+fn a_plan_names_definitions_that_change() {
+    let shop = Shop::locked();
+    put(&shop.fake("render/store.yaml"), CRD);
+    let store = ["plan", "-e", "prod", "-l", "name=store"];
+    let plan = |expected: Option<&str>| {
+        let output = shop.run(&store).ok();
+        let line = output.stdout.lines().find(|line| line.contains("CustomResourceDefinition"));
+        assert_eq!(line.map(str::trim), expected, "{}", output.screen());
+    };
+    plan(Some("CustomResourceDefinition stores.example.org  new"));
+    let there = |version: &str| {
+        format!(
+            r#"{{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {{"name": "stores.example.org"}},
+            "spec": {{"scope": "Namespaced", "versions": [{{"name": "{version}", "served": true, "storage": true}}]}}}}"#
+        )
+    };
+    put(&shop.fake("existing"), there("v1"));
+    plan(None);
+    put(&shop.fake("existing"), there("v1beta1"));
+    let lossy = "changed, objects that are there may lose something: see `platctl diff`";
+    plan(Some(&format!("CustomResourceDefinition stores.example.org  {lossy}")));
+    put(&shop.fake("fail/get---ignore-not-found"), "Error from server (Forbidden): no\n");
+    let output = shop.run(&store).ok();
+    assert!(output.stderr.contains("warning: resource definitions are not compared"), "{}", output.screen());
+}
+
+#[test]
+fn a_plan_names_images_that_are_pushed_or_lacking() {
+    let registry = SiteRegistry::start();
+    let shop = Shop::bundled(&registry.host);
+    let from_bundle = ["plan", "-e", "prod", "--bundle", "../platform.tar"];
+    assert_screen!(shop.path(), "from_bundle", shop.run(&from_bundle).ok().screen().replace(&registry.host, "[site]"));
+    let dry = shop.run(&["apply", "-e", "prod", "--bundle", "../platform.tar", "--dry-run"]).ok();
+    assert_screen!(shop.path(), "dry_run_from_bundle", dry.screen().replace(&registry.host, "[site]"));
+    let without = shop.run(&["plan", "-e", "prod", "-l", "name=api"]).ok();
+    assert_screen!(shop.path(), "lacking", without.screen().replace(&registry.host, "[site]"));
+    assert_eq!(registry.manifests(), Vec::<String>::new(), "it was only asked");
+    assert!(shop.changing_calls().is_empty());
+
+    shop.run(&["push", "../platform.tar"]).ok();
+    for args in [&from_bundle[..], &["plan", "-e", "prod"]] {
+        let output = shop.run(args).ok();
+        let said = format!("\n{} has 6 images already\n", registry.host);
+        assert!(output.stdout.contains(&said), "{}", output.screen());
+    }
+    let json: Value =
+        serde_json::from_str(&shop.run(&[&from_bundle[..], &["-o", "json"]].concat()).ok().stdout).unwrap();
+    assert_eq!((&json["foreseen"]["images"]["needed"], &json["foreseen"]["images"]["push"]), (&json!(6), &json!({})));
+}
+
+#[test]
+fn a_plan_says_what_apply_would_be_refused_for() {
+    let shop = Shop::locked();
+    let web = ["-e", "prod", "-l", "name=web"];
+    let needs = shop.run(&[&["plan"], &web[..]].concat()).ok();
+    assert_screen!(shop.path(), "would_be_refused", needs.screen());
+    let json = shop.run(&[&["plan", "-o", "json"], &web[..]].concat()).ok();
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["foreseen"]["refused"][0]["code"], "E0405");
+    let skipped = shop.run(&[&["apply", "--dry-run", "--skip-needs"], &web[..]].concat()).ok();
+    assert!(!skipped.stderr.contains("E0405"), "{}", skipped.screen());
+
+    // What does not render, or may not run, is told as apply tells it; what is known of the steps is shown.
+    let own = |output: &crate::support::Output| {
+        let from = output.stderr.find("error[").unwrap_or_else(|| panic!("{}", output.screen()));
+        output.stderr[from..].to_owned()
+    };
+    put(&shop.file("environments/prod/releases/web.yaml"), "image: registry.example.org/shop/web:9\n");
+    let apply = shop.run(&["apply", "-e", "prod"]).exits(4);
+    for args in [&["plan", "-e", "prod"][..], &["apply", "-e", "prod", "--dry-run"], &SAVE] {
+        let output = shop.run(args).exits(4);
+        assert_eq!(own(&output), own(&apply), "{args:?}");
+        assert!(output.screen().contains("web                       install  3.1.0"), "{}", output.screen());
+    }
+    assert!(!shop.path().join("plan.json").exists());
+    put(&shop.file("environments/prod/releases/web.yaml"), "replicas: 2\n");
+    put(&shop.fake("fail/template-web"), "Error: execution error at (web/templates/a.yaml:1:2): no\n");
+    let apply = shop.run(&["apply", "-e", "prod"]).exits(1);
+    assert_eq!(own(&shop.run(&["plan", "-e", "prod"]).exits(1)), own(&apply));
+}
+
+#[test]
+fn a_plan_says_what_is_installed_again() {
+    let shop = Shop::locked();
+    let hook =
+        "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: first, annotations: {helm.sh/hook: pre-install}}\n";
+    put(&shop.fake("render/api.yaml"), deployment("api:1.0", 1) + hook);
+    put(&shop.fake("fail/upgrade-api"), "Error: something\n");
+    shop.run(&["apply", "-e", "prod", "-l", "name=api"]).exits(1);
+    let ours = "platctl.dev/platform=shop,platctl.dev/environment=prod";
+    let failed = format!(
+        "shop   sh.helm.release.v1.api.v1   helm.sh/release.v1   1   5m   name=api,owner=helm,status=failed,version=1,{ours}\n"
+    );
+    put(&shop.fake("records"), failed);
+    for args in [&["plan", "-e", "prod", "-l", "name=api"][..], &["apply", "-e", "prod", "-l", "name=api", "--dry-run"]]
+    {
+        let output = shop.run(args).ok();
+        assert!(output.screen().contains("install again  0.1.0, its install hooks never ran"), "{}", output.screen());
+    }
+}
+
+/// What does not change costs one list, whatever is asked of it.
+#[test]
+fn a_plan_without_changes_asks_nobody_else() {
+    let shop = Shop::locked();
+    shop.run(&["apply", "-e", "prod"]).ok();
+    for args in [&["plan", "-e", "prod"][..], &["apply", "-e", "prod", "--dry-run"]] {
+        shop.forget_calls();
+        shop.upstream.reset();
+        shop.run(args).ok();
+        let calls = shop.calls();
+        assert!(matches!(&calls[..], [one] if one.starts_with("kubectl get secrets")), "{calls:?}");
+        assert!(shop.upstream.requests().is_empty());
+    }
 }

@@ -146,6 +146,13 @@ fn what_can_not_be_changed_in_place_is_found_before_anything_is() {
         "{}",
         output.screen()
     );
+    // A plan says it beforehand, in the same words.
+    let plan = small.run(&["plan", "-e", "site"]).ok();
+    let (_, refused) = plan.stdout.split_once("apply would change nothing, for 13 reasons\n").unwrap();
+    assert!(output.stderr.contains(refused.rsplit_once("1 upgrade").unwrap().0), "{}", plan.screen());
+    let dry = small.run(&["apply", "-e", "site", "--dry-run", "--recreate", "app"]).ok();
+    assert!(dry.stderr.contains("deletes StatefulSet/app-set and makes it anew"), "{}", dry.screen());
+    assert!(dry.stderr.contains("for 1 reason\nerror[E0445]: app: PersistentVolumeClaim app-data"), "{}", dry.screen());
     assert_eq!((uids(), rig().records("immutable")), (before.clone(), records.clone()), "nothing was changed");
 
     // A release's name is not enough for what holds data.

@@ -2,8 +2,9 @@
 
 pub mod guard;
 mod hooks;
+mod outlook;
 mod prune;
-mod recreate;
+pub mod recreate;
 mod report;
 mod resume;
 mod reviewed;
@@ -95,7 +96,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     if args.dry_run || (plan.is_nothing() && args.resumes.is_none()) {
         tell(context, &plan);
         if args.dry_run {
-            report::show(&context.ui, &plan);
+            Box::pin(outlook::show(context, &args, &site, &plan, &observed)).await?;
         }
         return Ok(0);
     }

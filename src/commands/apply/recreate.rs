@@ -22,35 +22,54 @@ const AT_ONCE: usize = 4;
 /// Kinds that hold data: they are only deleted when they are named themselves.
 const DATA: [&str; 2] = ["PersistentVolumeClaim", "PersistentVolume"];
 
-/// What is made anew of each release, right before helm upgrades it.
+/// What can't be changed in place.
+#[derive(Default)]
+pub struct Anew {
+    /// What is made anew of each release, right before helm upgrades it.
+    pub allowed: BTreeMap<String, Vec<Recreation>>,
+    /// What was not named: an object and its field each.
+    pub refused: Vec<Failure>,
+}
+
+impl Anew {
+    /// What is made anew, if nothing else would have to be.
+    ///
+    /// # Errors
+    /// [`Failures`] naming objects and fields that were not named; nothing has changed then.
+    pub fn allowed(self) -> Result<BTreeMap<String, Vec<Recreation>>, Failures> {
+        match self.refused.is_empty() {
+            true => Ok(self.allowed),
+            false => Err(Failures::new(self.refused).exit(exit::REFUSED)),
+        }
+    }
+}
+
+/// Looks for what can't be changed in place, of the releases that helm upgrades.
 ///
 /// # Errors
-/// [`Failures`] naming objects and fields that can't be changed in place and were not named; nothing has changed then.
-pub(super) async fn recreations(
+/// [`Failures`] when a release is named that there is not.
+pub async fn recreations(
     installation: &Installation,
     plan: &Plan,
     observed: &Observation,
     rendered: &[(&Release, &Rendered)],
     kubectl: &Kubectl,
     allowed: &[String],
-) -> Result<BTreeMap<String, Vec<Recreation>>, Failures> {
+) -> Result<Anew, Failures> {
     check_names(installation, allowed)?;
-    let upgraded = rendered
-        .iter()
-        .filter(|(release, _)| plan.steps().any(|step| step.release == release.name && step.action.is_upgrade()));
-    let each = upgraded.map(|(release, rendered)| async move {
-        let found = of_release(installation, observed, release, rendered, kubectl, allowed).await?;
-        Ok::<_, Failures>((release.name.clone(), found))
-    });
+    let upgraded = plan.upgrades();
+    let each =
+        rendered.iter().filter(|(release, _)| upgraded.contains(&release.name)).map(|(release, rendered)| async move {
+            let found = of_release(installation, observed, release, rendered, kubectl, allowed).await?;
+            Ok::<_, Failures>((release.name.clone(), found))
+        });
     let found: Vec<(String, Found)> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
-    let refused: Vec<Failure> = found
-        .iter()
-        .flat_map(|(release, found)| found.refused.iter().map(|(fixed, word)| failure::fixed(release, fixed, word)))
-        .collect();
-    if !refused.is_empty() {
-        return Err(Failures::new(refused).exit(exit::REFUSED));
+    let mut anew = Anew::default();
+    for (release, found) in found {
+        anew.refused.extend(found.refused.iter().map(|(fixed, word)| failure::fixed(&release, fixed, word)));
+        anew.allowed.insert(release, found.allowed);
     }
-    Ok(found.into_iter().map(|(release, found)| (release, found.allowed)).collect())
+    Ok(anew)
 }
 
 /// What was mistyped would otherwise be refused as if it had not been named.

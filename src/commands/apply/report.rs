@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::commands::foresight::Foresight;
 use crate::commands::plan::action;
 use crate::commands::{Context, backwards, claim};
 use crate::definition::Definition;
@@ -11,20 +12,23 @@ use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::ui::{Ui, duration};
 
 /// What apply would do, a line each.
-pub(super) fn show(ui: &Ui, plan: &Plan) {
+pub(super) fn show(ui: &Ui, plan: &Plan, foresight: &Foresight) {
     for tier in &plan.tiers {
         let changes: Vec<&Step> = tier.steps.iter().filter(|step| step.action != Action::Unchanged).collect();
         if !changes.is_empty() {
             ui.line(format!("Would apply {}", tier.name));
             for step in changes {
                 ui.line(format!("    {:<24}  {}", step.release, action(step)));
-                claim::lines(plan, step).iter().for_each(|line| ui.line(format!("    {:<24}    {line}", "")));
+                let more = claim::lines(plan, step).into_iter().chain(foresight.lines(&step.release));
+                more.for_each(|line| ui.line(format!("    {:<24}    {line}", "")));
             }
         }
     }
     if !plan.removals.is_empty() {
         ui.line(format!("Would remove\n{}", backwards::list(&plan.removals).trim_end()));
     }
+    let end = foresight.end(&ui.style);
+    end.lines().for_each(|line| ui.line(line));
 }
 
 /// One event, a line.
@@ -39,6 +43,7 @@ pub(super) fn draw(ui: &Ui, event: &Event) {
         Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
         Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
         Event::Again(what, why) => ui.detail("Again", format!("{what}: {why}")),
+        Event::Waits(step, since, why) => backwards::waits(ui, &step.release, *since, why),
         Event::Ran(name, output) => {
             ui.detail("Hook", *name);
             output.lines().for_each(|line| ui.detail("", format!("| {line}")));

@@ -6,16 +6,15 @@ use std::path::Path;
 use super::hooks;
 use super::report::draw;
 use super::{Site, guard, recreate, reviewed};
-use crate::bundle::ImageInfo;
 use crate::commands::backwards;
-use crate::commands::installation::Installation;
+use crate::commands::installation::{Foreseen, Installation};
 use crate::commands::post_render::Task;
 use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
 use crate::definition::{Definition, Release, Tier};
 use crate::execute::journal::{Asked, Entry};
-use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
+use crate::execute::{self, Budget, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
 use crate::plan::{self, Action, Because, Observation, Plan, Step};
 use crate::render::{self, Expected, Rendered};
@@ -53,12 +52,13 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let (plan, rendered) = &installation.foreseen(context, workspace, plan).await?;
-    let pairs: Vec<(&Release, &Rendered)> = releases.iter().copied().zip(rendered).collect();
+    let Foreseen { plan, rendered } = &installation.foreseen(context, workspace, plan).await?;
+    let pairs: Vec<(&Release, &Rendered)> = rendered.iter().map(|(release, render)| (*release, render)).collect();
     if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
-    let mut anew = recreate::recreations(installation, plan, observed, &pairs, kubectl, how.recreate).await?;
+    let anew = recreate::recreations(installation, plan, observed, &pairs, kubectl, how.recreate).await?;
+    let mut anew = anew.allowed()?;
     let salt = guard::salt()?;
     let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
     push_images(context, workspace, installation, &releases).await?;
@@ -81,8 +81,9 @@ pub(super) async fn change(
         .record(how.asked, entries(plan, observed))
         .await
         .map_err(|error| failure::not_recorded(&error))?;
-    let (run, at_once) = (&began.undertaking, environment.concurrency.releases);
-    let hands = Hands { helm: &helm, kubectl, run, at_once, fail_fast: how.fail_fast };
+    let budget = Budget::new(environment.concurrency.releases, environment.concurrency.waiting);
+    let (run, budget) = (&began.undertaking, &budget);
+    let hands = Hands { helm: &helm, kubectl, run, budget, fail_fast: how.fail_fast };
     let report = execute::run(plan, &namespaces, &work, &tiers, hands, &|event| draw(&context.ui, &event)).await;
     began.undertaking.failed(&codes(&installation.definition, &report)).await;
     Ok(report)
@@ -166,20 +167,7 @@ async fn push_images(
         }
         return Ok(());
     };
-    let wanted: BTreeSet<&String> =
-        releases.iter().flat_map(|r| installation.rewritings[&r.name].images.keys()).collect();
-    let mut images: Vec<&ImageInfo> = Vec::new();
-    for name in wanted {
-        match bundle.images().iter().find(|image| image.reference.to_string() == *name) {
-            Some(image) => images.push(image),
-            None => {
-                let title = format!("image {name} is locked, but not in {}", bundle.path().display());
-                let failure = Failure::new(Code::NotInBundle, Kind::Yours, title)
-                    .help("make the bundle again from this definition");
-                return Err(Failures::from(failure).exit(exit::REFUSED));
-            }
-        }
-    }
+    let images = push::needed_images(bundle, installation, releases)?;
     push::images_to_site(context, workspace, &installation.definition.environment, bundle, &images).await
 }
 
@@ -220,7 +208,7 @@ async fn prepare(
     let hooks = hooks::prepare(context, workspace, kubectl, &release.hooks, &about, &place)?;
     let finish_with_tier = !tier.hooks.after.is_empty();
     let follows = finish_with_tier || !hooks.after.is_empty();
-    let (labels, finish) = plan::labels_until_done(plan::labels(plan, step, run), follows);
+    let (labels, finish) = plan::labels_until_done(plan::labels(plan, &tier.name, step, run), follows);
     let chart_hooks = rendered.stream.objects.iter().filter(|object| object.hook.is_some()).count();
     Ok(Work {
         chart: workspace.supply().chart(locked, &workspace.tree).await?,

@@ -177,7 +177,7 @@ impl Drawing<'_> {
     }
 
     fn yaml(&self, value: &Json) -> String {
-        self.names.shown(&yaml::print(&yaml::Node::from_json(value)))
+        self.names.shown(&yaml::print(&yaml::Node::from_json(value.clone())))
     }
 
     fn folded(&mut self, release: &ReleaseDiff) {

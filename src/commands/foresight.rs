@@ -1,0 +1,158 @@
+//! What an apply will do beside helm's part, and what would keep it from doing anything: images that are pushed, resource
+//! definitions, objects that are made anew, what is refused. Found before anything is changed, by the steps that apply
+//! takes itself; changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::apply::recreate;
+use super::claim::Looking;
+use super::installation::{Foreseen, check_needs};
+use super::push::{self, Images};
+use crate::definition::Release;
+use crate::diff::{self, DefinitionDiff, ObjectChange};
+use crate::plan::Plan;
+use crate::render::Rendered;
+use crate::ui::failure::{self, Failure, Failures};
+use crate::ui::{Style, count};
+
+/// What the kind is called.
+const DEFINITION: &str = "CustomResourceDefinition";
+
+/// What apply is given beside the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Releases and objects that may be made anew.
+    pub recreate: &'a [String],
+    /// Needs may be missing.
+    pub skip_needs: bool,
+}
+
+/// What is known of a plan beyond its steps.
+#[derive(Debug, Default)]
+pub struct Foresight {
+    images: Option<Images>,
+    releases: BTreeMap<String, OfRelease>,
+    refused: Vec<Failure>,
+}
+
+/// What is done for a release beside helm's part.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfRelease {
+    /// Definitions of `crds/` that come or change.
+    definitions: Vec<DefinitionDiff>,
+    /// Objects that are deleted and made anew, as KIND/NAME.
+    made_anew: Vec<String>,
+}
+
+impl Foresight {
+    /// Renders what changes, and asks cluster and registry about it. Where nothing changes nobody is asked.
+    ///
+    /// # Errors
+    /// [`Failures`] of what apply would end with before it knew what to do: something does not render, or may not run.
+    pub async fn of<'r>(
+        looking: &Looking<'r>,
+        plan: &Plan,
+        given: Given<'_>,
+    ) -> Result<(Foreseen<'r>, Foresight), Failures> {
+        let Looking { context, workspace, installation, kubectl, observed } = *looking;
+        let mut foresight =
+            Foresight { refused: plan.steps().filter_map(failure::blocked).collect(), ..Self::default() };
+        if !given.skip_needs && !plan.is_nothing() {
+            foresight.refuse(check_needs(installation, plan, observed));
+        }
+        let foreseen = installation.foreseen(context, workspace, plan).await?;
+        if foreseen.rendered.is_empty() {
+            return Ok((foreseen, foresight));
+        }
+        let releases: Vec<&Release> = foreseen.rendered.iter().map(|(release, _)| *release).collect();
+        let pairs: Vec<(&Release, &Rendered)> = foreseen.rendered.iter().map(|(release, r)| (*release, r)).collect();
+        let (images, definitions, anew) = tokio::join!(
+            push::foreseen(context, workspace, installation, &releases),
+            definitions(looking, &pairs),
+            recreate::recreations(installation, &foreseen.plan, observed, &pairs, kubectl, given.recreate),
+        );
+        foresight.images = foresight.refuse(images).flatten();
+        let anew = anew?;
+        foresight.refused.extend(anew.refused);
+        for (name, definitions) in definitions {
+            foresight.releases.entry(name).or_default().definitions = definitions;
+        }
+        for (name, objects) in anew.allowed.into_iter().filter(|(_, objects)| !objects.is_empty()) {
+            let made_anew = objects.iter().map(|object| object.name()).collect();
+            foresight.releases.entry(name).or_default().made_anew = made_anew;
+        }
+        Ok((foreseen, foresight))
+    }
+
+    /// What apply would be refused for is told, and is none of a look's failures.
+    fn refuse<T>(&mut self, result: Result<T, Failures>) -> Option<T> {
+        result.map_err(|failures| self.refused.extend(failures.failures)).ok()
+    }
+
+    /// What is done for a release beside helm's part, a line each.
+    pub fn lines(&self, release: &str) -> Vec<String> {
+        let Some(OfRelease { definitions, made_anew }) = self.releases.get(release) else { return Vec::new() };
+        let definition = |found: &DefinitionDiff| {
+            let how = match found.change {
+                ObjectChange::Added => "new",
+                _ if found.is_breaking() => "changed, objects that are there may lose something: see `platctl diff`",
+                _ => "changed",
+            };
+            format!("{DEFINITION} {}  {how}", found.name)
+        };
+        let anew = made_anew.iter().map(|name| format!("deletes {name} and makes it anew"));
+        definitions.iter().map(definition).chain(anew).collect()
+    }
+
+    /// What concerns no release alone: images, and what would be refused, as apply says it.
+    pub fn end(&self, style: &Style) -> String {
+        let mut text = self.images.as_ref().map(Images::text).unwrap_or_default();
+        if !self.refused.is_empty() {
+            let why = count(self.refused.len(), "reason");
+            text.push_str(&format!("apply would change nothing, for {why}\n"));
+            text.push_str(&Failures::new(self.refused.clone()).draw(style));
+        }
+        text
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Json {
+        let refused = |failure: &Failure| {
+            let Failure { code, title, details, help, .. } = failure;
+            json!({"code": code.to_string(), "title": title, "details": details, "help": help})
+        };
+        let refused: Vec<Json> = self.refused.iter().map(refused).collect();
+        json!({"images": self.images, "releases": self.releases, "refused": refused})
+    }
+}
+
+/// The definitions of `crds/` that come or change, by release.
+async fn definitions(
+    looking: &Looking<'_>,
+    rendered: &[(&Release, &Rendered)],
+) -> BTreeMap<String, Vec<DefinitionDiff>> {
+    let of_folder = |rendered: &Rendered| -> BTreeSet<String> {
+        let objects = rendered.stream.objects.iter().filter(|object| object.is_from_crds_folder());
+        objects.map(|object| object.name.clone()).collect()
+    };
+    let all: BTreeSet<String> = rendered.iter().flat_map(|(_, rendered)| of_folder(rendered)).collect();
+    let identity = |name: &String| json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": DEFINITION, "metadata": {"name": name}});
+    let asked: Vec<Json> = all.iter().map(identity).collect();
+    let there = looking.kubectl.existing(&asked).await.unwrap_or_else(|error| {
+        looking.context.ui.warn(format!("resource definitions are not compared with the cluster's: {error}"));
+        Vec::new()
+    });
+    let differing = |(release, rendered): &(&Release, &Rendered)| {
+        let names = of_folder(rendered);
+        let is_its = |object: &&Json| object["metadata"]["name"].as_str().is_some_and(|name| names.contains(name));
+        let of = |all: &[Json]| all.iter().filter(is_its).cloned().collect::<Vec<Json>>();
+        let new = if names.is_empty() { Vec::new() } else { diff::definitions_of(&rendered.stream) };
+        let found = diff::definitions(&of(&there), &of(&new));
+        (!found.is_empty()).then(|| (release.name.clone(), found))
+    };
+    rendered.iter().filter_map(differing).collect()
+}
