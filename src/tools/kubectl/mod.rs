@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use deletion::Cascade;
+pub use lifecycle::MarkedDefinition;
 pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
