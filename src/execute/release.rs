@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use super::budget::Place;
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
-use super::budget::Place;
 use super::watched::Watched;
 use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};

@@ -38,8 +38,7 @@ fn killed_beside_helm(shop: &Shop) -> Pid {
 
 fn status(shop: &Shop, release: &str) -> String {
     let records = read(&shop.fake("records"));
-    let last =
-        records.lines().filter(|line| line.contains(&format!("name={release},"))).next_back().unwrap_or_default();
+    let last = records.lines().rfind(|line| line.contains(&format!("name={release},"))).unwrap_or_default();
     last.split("status=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default().to_owned()
 }
 
