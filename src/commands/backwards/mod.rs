@@ -63,7 +63,7 @@ pub async fn carry_out(
 /// # Errors
 /// [`Failures`] when it can't be written.
 pub async fn record(began: &Began, asked: Asked, stages: &[Stage]) -> Result<(), Failures> {
-    began.undertaking.record(asked, entries(stages)).await.map_err(|error| failure::not_recorded(&error))
+    began.undertaking.record(asked, entries(stages), None).await.map_err(|error| failure::not_recorded(&error))
 }
 
 /// Marks the definitions that outlive their releases as this environment's: once helm's records are gone nothing else says

@@ -42,7 +42,7 @@ pub async fn delete(
     let what = count(names.len(), "custom resource definition");
     confirm::confirmed(context, definition, args.confirm.as_deref(), &what).await?;
     let began = undertake::begin(context, kubectl, definition, "destroy").await?;
-    let recorded = began.undertaking.record(Asked::default(), Vec::new()).await;
+    let recorded = began.undertaking.record(Asked::default(), Vec::new(), None).await;
     let result = match recorded {
         Ok(()) => definitions::delete(context, kubectl, &names).await.map(|()| 0),
         Err(error) => Err(failure::not_recorded(&error)),
