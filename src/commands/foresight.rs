@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::apply::recreate;
+use super::apply::{guard, recreate};
 use super::claim::Looking;
 use super::installation::{Foreseen, check_needs};
 use super::push::{self, Images};
+use super::reveal;
 use crate::definition::Release;
 use crate::diff::{self, DefinitionDiff, ObjectChange};
 use crate::plan::Plan;
 use crate::render::Rendered;
-use crate::ui::failure::{self, Failure, Failures};
+use crate::ui::failure::{self, Code, Failure, Failures};
 use crate::ui::{Style, count};
 
 /// What the kind is called.
@@ -46,6 +47,28 @@ struct OfRelease {
     definitions: Vec<DefinitionDiff>,
     /// Objects that are deleted and made anew, as KIND/NAME.
     made_anew: Vec<String>,
+    /// What can't be known of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// Releases that helm upgrades and whose values hold secrets.
+#[derive(Default)]
+struct Clear {
+    /// Rendered with their secrets, where there is a key.
+    rendered: BTreeMap<String, Rendered>,
+    /// Those where there is none, and why.
+    unknown: BTreeMap<String, String>,
+}
+
+impl Clear {
+    /// What a release will be with its secrets; nothing, when that can't be known.
+    fn of<'a>(&'a self, release: &Release, rendered: &'a Rendered) -> Option<&'a Rendered> {
+        match self.unknown.contains_key(&release.name) {
+            true => None,
+            false => Some(self.rendered.get(&release.name).unwrap_or(rendered)),
+        }
+    }
 }
 
 impl Foresight {
@@ -70,12 +93,21 @@ impl Foresight {
         }
         let releases: Vec<&Release> = foreseen.rendered.iter().map(|(release, _)| *release).collect();
         let pairs: Vec<(&Release, &Rendered)> = foreseen.rendered.iter().map(|(release, r)| (*release, r)).collect();
+        let clear = with_secrets(looking, &foreseen).await?;
+        let compared: Vec<(&Release, &Rendered)> =
+            pairs.iter().filter_map(|(release, render)| Some((*release, clear.of(release, render)?))).collect();
         let (images, definitions, anew) = tokio::join!(
             push::foreseen(context, workspace, installation, &releases),
             definitions(looking, &pairs),
-            recreate::recreations(installation, &foreseen.plan, observed, &pairs, kubectl, given.recreate),
+            recreate::recreations(installation, &foreseen.plan, observed, &compared, kubectl, given.recreate),
         );
-        foresight.images = foresight.refuse(images).flatten();
+        for (name, why) in clear.unknown {
+            foresight.releases.entry(name).or_default().notes.push(why);
+        }
+        foresight.images = match images {
+            Err(failures) if was_interrupted(&failures) => return Err(failures),
+            images => foresight.refuse(images).flatten(),
+        };
         let anew = anew?;
         foresight.refused.extend(anew.refused);
         for (name, definitions) in definitions {
@@ -95,7 +127,7 @@ impl Foresight {
 
     /// What is done for a release beside helm's part, a line each.
     pub fn lines(&self, release: &str) -> Vec<String> {
-        let Some(OfRelease { definitions, made_anew }) = self.releases.get(release) else { return Vec::new() };
+        let Some(OfRelease { definitions, made_anew, notes }) = self.releases.get(release) else { return Vec::new() };
         let definition = |found: &DefinitionDiff| {
             let how = match found.change {
                 ObjectChange::Added => "new",
@@ -105,7 +137,7 @@ impl Foresight {
             format!("{DEFINITION} {}  {how}", found.name)
         };
         let anew = made_anew.iter().map(|name| format!("deletes {name} and makes it anew"));
-        definitions.iter().map(definition).chain(anew).collect()
+        definitions.iter().map(definition).chain(anew).chain(notes.iter().cloned()).collect()
     }
 
     /// What concerns no release alone: images, and what would be refused, as apply says it.
@@ -127,6 +159,33 @@ impl Foresight {
         };
         let refused: Vec<Json> = self.refused.iter().map(refused).collect();
         json!({"images": self.images, "releases": self.releases, "refused": refused})
+    }
+}
+
+fn was_interrupted(failures: &Failures) -> bool {
+    failures.failures.iter().any(|failure| failure.code == Code::Interrupted)
+}
+
+/// What upgraded releases will be with their secrets: a plan needs no key, and says what it can't know without one.
+async fn with_secrets(looking: &Looking<'_>, foreseen: &Foreseen<'_>) -> Result<Clear, Failures> {
+    let Looking { context, workspace, installation, .. } = *looking;
+    let upgrades = foreseen.plan.upgrades();
+    let is_secret = |release: &&Release| upgrades.contains(&release.name) && !release.value_secrets.is_empty();
+    let releases: Vec<&Release> = foreseen.rendered.iter().map(|(release, _)| *release).filter(is_secret).collect();
+    match reveal::revealed(context, workspace, &installation.definition, &releases).await {
+        Ok(revealed) => {
+            let rendered =
+                guard::with_secrets(context, workspace, installation, &upgrades, &releases, &revealed).await?;
+            Ok(Clear { rendered, ..Clear::default() })
+        }
+        Err(failures) if was_interrupted(&failures) => Err(failures),
+        Err(failures) => {
+            let why = failures.failures.first().map(|failure| failure.title.clone()).unwrap_or_default();
+            let unknown = |release: &&Release| {
+                (release.name.clone(), format!("fields that never change are not compared: {why}"))
+            };
+            Ok(Clear { unknown: releases.iter().map(unknown).collect(), ..Clear::default() })
+        }
     }
 }
 

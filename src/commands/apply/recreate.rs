@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value as Json;
 
 use crate::commands::installation::Installation;
-use crate::definition::{self, Release};
+use crate::definition::Release;
 use crate::diff;
 use crate::execute::Recreation;
 use crate::object::Stream;
@@ -44,7 +44,8 @@ impl Anew {
     }
 }
 
-/// Looks for what can't be changed in place, of the releases that helm upgrades.
+/// Looks for what can't be changed in place, of the releases that helm upgrades. What is rendered must hold the secrets
+/// themselves where charts get some: a chart may do anything with a token, and what it makes of it is no difference.
 ///
 /// # Errors
 /// [`Failures`] when a release is named that there is not.
@@ -107,7 +108,6 @@ async fn of_release(
     let objects = diff::as_helm_applies(&stream, &release.name, &release.namespace);
     let suspects: Vec<(Fixed, &Json)> = plan::fixed(&record.stream, &stream, &release.namespace)
         .into_iter()
-        .filter(|fixed| definition::tokens(stream.text_of(&stream.objects[fixed.object])).next().is_none())
         .filter_map(|fixed| Some((find(&objects, &stream, fixed.object)?, fixed)))
         .map(|(object, fixed)| (fixed, object))
         .collect();
