@@ -329,3 +329,22 @@ fn a_plan_without_changes_asks_nobody_else() {
         assert!(shop.upstream.requests().is_empty());
     }
 }
+
+/// What helm stored of many releases is one list, for a plan as for apply.
+#[test]
+fn records_of_many_releases_are_one_list() {
+    let shop = Shop::locked();
+    shop.run(&["apply", "-e", "prod"]).ok();
+    for release in ["api", "jobs", "queue", "web"] {
+        put(&shop.file(&format!("environments/prod/releases/{release}.yaml")), "replicas: 7\n");
+    }
+    for args in [&["plan", "-e", "prod"][..], &["apply", "-e", "prod"]] {
+        shop.forget_calls();
+        shop.run(args).ok();
+        let calls = shop.calls();
+        let records =
+            |part: &str| calls.iter().filter(|call| call.contains("get --raw") && call.contains(part)).count();
+        let (lists, each) = (records("/api/v1/secrets?"), records("/secrets/sh.helm.release.v1."));
+        assert_eq!((lists, each), (1, 0), "{calls:#?}");
+    }
+}
