@@ -71,27 +71,28 @@ fn run_folder(runs: &Path) -> Result<tempfile::TempDir, Failures> {
     files::private_folder(runs)?;
     files::remove_older(runs, Duration::from_secs(24 * 3600));
     let now = SystemTime::now();
-    let made = folder_named(runs, &plan::run_stamp(now), distinct(now));
+    let made = folder_named(runs, &plan::run_stamp(now), fraction(now));
     Ok(made.map_err(files::FileError::at("make a folder in", runs))?)
 }
 
-/// A number that another run of the same second hardly has too.
-fn distinct(now: SystemTime) -> u32 {
+/// How much of its second is over, in parts of 65536: names of runs sort by time, those of one second too, and two runs
+/// hardly share one.
+fn fraction(now: SystemTime) -> u32 {
     let nanos = now.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.subsec_nanos()).unwrap_or(0);
-    (nanos >> 4) ^ std::process::id().rotate_left(5)
+    u32::try_from((u64::from(nanos) << 16) / 1_000_000_000).unwrap_or(0)
 }
 
 /// The folder of a run whose name is legal for a Kubernetes object too: no capitals.
-fn folder_named(runs: &Path, stamp: &str, distinct: u32) -> std::io::Result<tempfile::TempDir> {
+fn folder_named(runs: &Path, stamp: &str, fraction: u32) -> std::io::Result<tempfile::TempDir> {
     let named = |number: u32| {
         let name = format!("run-{stamp}-{:04x}", number & 0xffff);
         tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(runs)
     };
-    let mut made = named(distinct);
+    let mut made = named(fraction);
     for next in 1..16 {
         match &made {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                made = named(distinct.wrapping_add(next))
+                made = named(fraction.wrapping_add(next))
             }
             _ => break,
         }
@@ -171,5 +172,12 @@ mod tests {
         let names: Vec<String> =
             made.iter().map(|dir| dir.path().file_name().unwrap().to_string_lossy().into_owned()).collect();
         assert_eq!(names, ["run-20261121-193000-ef01", "run-20261121-193000-ef02", "run-20261121-193000-ef03"]);
+    }
+
+    #[test]
+    fn names_of_one_second_sort_by_time() {
+        let at = |nanos: u64| fraction(SystemTime::UNIX_EPOCH + Duration::from_nanos(5_000_000_000 + nanos));
+        assert_eq!([at(0), at(500_000_000), at(999_999_999)], [0, 0x8000, 0xffff]);
+        assert!(at(1_020_000) > at(1_000_000), "20 µs later");
     }
 }

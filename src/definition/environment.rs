@@ -97,6 +97,8 @@ pub struct ClusterNode {
 pub struct Concurrency {
     /// Releases that helm works on.
     pub releases: usize,
+    /// Releases beyond them that helm only waits for.
+    pub waiting: usize,
     /// Connections for downloads.
     pub downloads: usize,
     /// Connections for uploads.

@@ -13,7 +13,7 @@ use super::release::dns_label;
 use crate::image::{Platform, Site, legal_path};
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 
-const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, downloads: 8, uploads: 8 };
+const DEFAULT_CONCURRENCY: Concurrency = Concurrency { releases: 4, waiting: 16, downloads: 8, uploads: 8 };
 const DEFAULT_TIMEOUTS: Timeouts = Timeouts { release: Duration::from_secs(600), request: Duration::from_secs(60) };
 /// What is left for an image's own name is as much again.
 const LONGEST_PREFIX: usize = 100;
@@ -208,17 +208,18 @@ fn releases(sources: &Sources, fields: &mut Fields) -> Result<BTreeMap<String, (
 fn concurrency(sources: &Sources, fields: &mut Fields) -> Result<Concurrency, Problem> {
     let Some(node) = fields.get("concurrency") else { return Ok(DEFAULT_CONCURRENCY) };
     let mut fields = Fields::of(sources, node, "`concurrency`")?;
-    let mut one = |key: &'static str, default: usize| -> Result<usize, Problem> {
+    let mut one = |key: &'static str, least: i64, default: usize| -> Result<usize, Problem> {
         match fields.int(key)? {
             None => Ok(default),
-            Some(n @ 1..=64) => Ok(n as usize),
-            Some(_) => Err(fields.problem(format!("`{key}` must be between 1 and 64"), node.span)),
+            Some(n) if (least..=64).contains(&n) => Ok(n as usize),
+            Some(_) => Err(fields.problem(format!("`{key}` must be between {least} and 64"), node.span)),
         }
     };
     let concurrency = Concurrency {
-        releases: one("releases", DEFAULT_CONCURRENCY.releases)?,
-        downloads: one("downloads", DEFAULT_CONCURRENCY.downloads)?,
-        uploads: one("uploads", DEFAULT_CONCURRENCY.uploads)?,
+        releases: one("releases", 1, DEFAULT_CONCURRENCY.releases)?,
+        waiting: one("waiting", 0, DEFAULT_CONCURRENCY.waiting)?,
+        downloads: one("downloads", 1, DEFAULT_CONCURRENCY.downloads)?,
+        uploads: one("uploads", 1, DEFAULT_CONCURRENCY.uploads)?,
     };
     fields.finish()?;
     Ok(concurrency)

@@ -13,6 +13,7 @@ use super::{Hands, Stop};
 use crate::plan::{BackStep, Deed, Stage};
 
 pub use step::{BackCause, BackError};
+use step::Scene;
 
 /// What is needed to do one release's step.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,8 @@ pub enum BackEvent<'a> {
     Done(&'a BackStep, Duration),
     /// A release failed.
     Failed(&'a BackStep, Duration),
+    /// A release waits for long, and why: a line each, the first for the object.
+    Waits(&'a BackStep, Duration, &'a [String]),
     /// A release is left because of another one that stands on it.
     Left(&'a BackStep, &'a str),
 }
@@ -107,18 +110,24 @@ async fn go_through<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         leave_needed(waiting, standing, report, events);
-        while running.len() < hands.at_once && hands.may_begin() {
+        while hands.budget.has_room() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_free(step, &all, report)) else { break };
             let step = waiting.remove(next);
             events(BackEvent::Started(step));
             let work = work.get(&step.id()).unwrap_or(&nothing);
+            let place = hands.budget.enter();
             running.push(async move {
                 let begun = Instant::now();
-                let result = step::go(step, work, hands).await;
+                let waits = |since, why: &[String]| events(BackEvent::Waits(step, since, why));
+                let result = step::go(step, work, hands, Scene { place: &place, waits: &waits }).await;
                 (step, result, begun.elapsed())
             });
         }
-        let Some((step, result, elapsed)) = running.next().await else { break };
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            () = hands.budget.freed() => continue,
+        };
+        let Some((step, result, elapsed)) = ended else { break };
         match result {
             Ok(()) => {
                 events(BackEvent::Done(step, elapsed));

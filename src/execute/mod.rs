@@ -2,6 +2,7 @@
 //! plan says and decides nothing; it tells what happens as events.
 
 mod backwards;
+mod budget;
 mod chronicle;
 mod failed;
 mod hooks;
@@ -13,6 +14,7 @@ mod release;
 mod retry;
 mod settle;
 mod undertaking;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,6 +28,8 @@ use crate::plan::{Action, Plan, Step};
 use crate::tools::{Helm, Kubectl};
 
 pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
+pub use budget::Budget;
+use budget::Place;
 pub use chronicle::{Run, chronicle};
 pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
@@ -92,8 +96,8 @@ pub struct Hands<'a> {
     pub kubectl: &'a Kubectl,
     /// The run's lease and journal.
     pub run: &'a Undertaking,
-    /// Releases at once.
-    pub at_once: usize,
+    /// How many helms at once.
+    pub budget: &'a Budget,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
 }
@@ -109,6 +113,8 @@ pub enum Event<'a> {
     Done(&'a Step, Duration),
     /// A release failed.
     Failed(&'a Step, Duration),
+    /// A release waits for long, and why: a line each, the first for the object.
+    Waits(&'a Step, Duration, &'a [String]),
     /// A program of the definition ran; this is the end of its output.
     Ran(&'a str, String),
     /// Something is tried again, for the reason that is given.
@@ -237,11 +243,12 @@ async fn undertaken(
     step: &Step,
     work: &Work,
     hands: Hands<'_>,
+    place: &Place<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Result<(), ReleaseError> {
     let Step { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.at_most).await {
-        Ok(()) => release::apply(step, work, hands, events).await,
+        Ok(()) => release::apply(step, work, hands, place, events).await,
         Err(cause) => Err(cause.of(release, namespace)),
     };
     hands.run.ended(release, namespace, &result).await;
@@ -259,17 +266,22 @@ async fn run_tier<'p>(
     let mut running = FuturesUnordered::new();
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while running.len() < hands.at_once && report.ended.is_none() && hands.may_begin() {
+        while hands.budget.has_room() && report.ended.is_none() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
+            let place = hands.budget.enter();
             running.push(async move {
                 let begun = Instant::now();
-                let result = undertaken(step, &work[&step.release], hands, events).await;
+                let result = undertaken(step, &work[&step.release], hands, &place, events).await;
                 (step, result, begun.elapsed())
             });
         }
-        let Some((step, result, elapsed)) = running.next().await else { break };
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            () = hands.budget.freed() => continue,
+        };
+        let Some((step, result, elapsed)) = ended else { break };
         match result {
             Ok(()) => {
                 events(Event::Done(step, elapsed));

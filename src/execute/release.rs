@@ -2,14 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
+use super::budget::Place;
+use super::watched::Watched;
 use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};
 use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
+
+/// Where a step is done, and who hears of it.
+struct Scene<'s> {
+    hands: Hands<'s>,
+    place: &'s Place<'s>,
+    say: Say<'s>,
+    waits: Waits<'s>,
+}
+
+/// Tells how long something waits, and for what.
+pub(super) type Waits<'a> = &'a (dyn Fn(Duration, &[String]) + Send + Sync);
 
 /// Tells what goes on inside a step.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
@@ -38,13 +52,16 @@ pub(super) async fn apply(
     step: &Step,
     work: &Work,
     hands: Hands<'_>,
+    place: &Place<'_>,
     events: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Result<(), ReleaseError> {
     let mut patience = Patience::of(work.timeout, &hands.helm.interrupt);
     let say = |why| events(Event::Again(&step.release, why));
+    let waits = |since, why: &[String]| events(Event::Waits(step, since, why));
+    let scene = Scene { hands, place, say: &say, waits: &waits };
     let whole = async {
         hooks::run(&work.hooks.before, hands, events).await.map_err(Cause::Hook)?;
-        steps(step, work, hands, &mut patience, &say).await?;
+        steps(step, work, &scene, &mut patience).await?;
         hooks::run(&work.hooks.after, hands, events).await.map_err(Cause::Hook)?;
         if work.finish_with_tier { Ok(()) } else { finish(step, work, hands).await }
     };
@@ -58,7 +75,8 @@ pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result
     hands.kubectl.label_deployed(&step.namespace, &step.release, label, value).await.map_err(Cause::Finish)
 }
 
-async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patience, say: Say<'_>) -> Result<(), Cause> {
+async fn steps(step: &Step, work: &Work, scene: &Scene<'_>, patience: &mut Patience) -> Result<(), Cause> {
+    let Scene { hands, say, .. } = *scene;
     if let Some(secrets) = &work.secrets {
         applied(hands.kubectl, secrets, patience, say).await.map_err(Cause::Secrets)?;
     }
@@ -75,7 +93,7 @@ async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patien
         if work.forget && (step.action != Action::Install || patience.tries > 0) {
             hands.kubectl.forget_failed(&step.namespace, &step.release).await.map_err(Cause::Forget)?;
         }
-        let Err(cause) = upgrade(step, work, hands).await else { return Ok(()) };
+        let Err(cause) = upgrade(step, work, scene).await else { return Ok(()) };
         match &cause {
             Cause::Helm(error) if patience.again(error, say).await => {}
             _ => return Err(cause),
@@ -83,7 +101,8 @@ async fn steps(step: &Step, work: &Work, hands: Hands<'_>, patience: &mut Patien
     }
 }
 
-async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause> {
+async fn upgrade(step: &Step, work: &Work, scene: &Scene<'_>) -> Result<(), Cause> {
+    let hands = scene.hands;
     let request = UpgradeRequest {
         release: &step.release,
         namespace: &step.namespace,
@@ -97,7 +116,10 @@ async fn upgrade(step: &Step, work: &Work, hands: Hands<'_>) -> Result<(), Cause
         post_render: &work.task,
         cluster: &hands.kubectl.cluster,
     };
-    let Err(error) = hands.helm.upgrade(&request).await else { return Ok(()) };
+    let watched = Watched::new(scene.place);
+    let hear = |progress| watched.hear(progress);
+    let helm = hands.helm.upgrade(&request, &hear);
+    let Err(error) = watched.until(helm, work.timeout, hands.kubectl, scene.waits).await else { return Ok(()) };
     if let Some(why) = work.fence.refused() {
         return Err(Cause::Fenced(why));
     }

@@ -50,6 +50,7 @@ impl Git {
             stdin: None,
             output_folder: &self.home,
             born: None,
+            listener: None,
         };
         process::run(call, &self.interrupt).await
     }

@@ -20,7 +20,7 @@ pub use births::{Birth, Births};
 pub use catalog::{Tool, tool};
 pub use complaint::{Complaint, ImageGuard, complaints, image_guard};
 pub use git::Git;
-pub use helm::{Helm, RollbackRequest, TemplateRequest, UpgradeRequest};
+pub use helm::{Awaited, Hears, Helm, Progress, RollbackRequest, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
 pub use kubectl::{Cascade, Cluster, DryRun, Kubectl, Write, server_is_gone};

@@ -28,9 +28,19 @@ fn planned() -> Shop {
     shop
 }
 
+/// The beginnings of digests, which are others wherever a port is in what is hashed.
+fn without_digests(screen: &str) -> String {
+    let is_digest = |word: &str| word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let line = |line: &str| match line.rsplit_once(' ') {
+        Some((start, word)) if is_digest(word) => format!("{start} [digest]\n"),
+        _ => format!("{line}\n"),
+    };
+    screen.lines().map(line).collect()
+}
+
 /// A refusal that changed nothing.
 fn refused(shop: &Shop, name: &str, args: &[&str], code: i32) {
-    assert_screen!(shop.path(), name, shop.run(args).exits(code).screen());
+    assert_screen!(shop.path(), name, without_digests(&shop.run(args).exits(code).screen()));
     assert_eq!(shop.changing_calls(), Vec::<String>::new());
 }
 
@@ -69,6 +79,33 @@ fn a_plan_is_for_one_place() {
     put(&shop.fake("uid"), crate::shop::UID);
     shop.add("templates/apps/web/release.yaml", "# a note\n");
     refused(&shop, "definition", &APPLY, 4);
+    // Another platform, as far as helm's labels go; the lock, whoever moved it.
+    shop.edit("templates/apps/web/release.yaml", "# a note\n", "");
+    shop.edit("environments/base/environment.yaml", "platform: shop", "platform: stall");
+    refused(&shop, "platform", &APPLY, 4);
+    shop.edit("environments/base/environment.yaml", "platform: stall", "platform: shop");
+    shop.add("charts-lock.yaml", "# somebody wrote into it\n");
+    refused(&shop, "lock", &APPLY, 4);
+}
+
+/// What a plan was saved from, and then another bundle in its place.
+#[test]
+fn a_plan_is_for_one_bundle() {
+    let registry = SiteRegistry::start();
+    let shop = Shop::bundled(&registry.host);
+    let run = |bundle: &str, args: &[&str]| {
+        let program = shop.platctl().folder(shop.path()).env("PLATCTL_CACHE_DIR", shop.path().join("site-cache"));
+        program.env("PLATCTL_MIRROR", "").env("PLATCTL_BUNDLE", bundle).args(args).run()
+    };
+    run("platform.tar", &["plan", "--save", "plan.json"]).ok();
+    shop.add("templates/apps/web/release.yaml", "# a note\n");
+    shop.bundle("other.tar").ok();
+    shop.forget_calls();
+    let output = run("other.tar", &["apply", "--plan", "plan.json"]).exits(4);
+    assert_screen!(shop.path(), "bundle", without_digests(&output.screen()));
+    assert_eq!(shop.changing_calls(), Vec::<String>::new());
+    assert!(registry.manifests().is_empty(), "nothing is pushed");
+    run("platform.tar", &["apply", "--plan", "plan.json"]).ok();
 }
 
 #[test]

@@ -205,6 +205,36 @@ fn failures_are_masked(shop: &Shop) {
     assert_eq!(planted().below(&[shop.path().join("home")], &|_| false), Vec::<String>::new());
 }
 
+/// A hook has no secrets of platctl's, but the cluster's, and may print what it finds.
+#[test]
+fn what_hooks_print_is_masked() {
+    let shop = shop();
+    let hooks = "hooks: {before: [{run: scripts/tells}], after: [{run: scripts/tells-and-fails}]}\n";
+    shop.add("templates/apps/web/release.yaml", hooks);
+    let found = shop.fake("decrypted/base.json").display().to_string();
+    // All of it as JSON, one plain, the same in the middle of base64, and one line by line.
+    let tells = format!(
+        "#!/bin/sh\necho told:\ncat '{found}'\necho\nkey=$(sed 's/.*\"web\":{{\"key\":\"\\([^\"]*\\)\".*/\\1/' '{found}')\n\
+         echo \"login $key failed\"\nprintf 'a%s' \"$key\" | base64 -w0\necho\n\
+         printf '%b' \"$(sed 's/.*\"tls\":{{\"key\":\"\\([^\"]*\\)\".*/\\1/' '{found}')\"\n"
+    );
+    put(&shop.file("templates/apps/web/scripts/tells"), &tells);
+    put(&shop.file("templates/apps/web/scripts/tells-and-fails"), format!("{tells}exit 3\n"));
+    silent(&shop, &["lock"]).ok();
+    let output = silent(&shop, &["apply", "-e", "prod", "-v"]).exits(1);
+    assert!(output.stderr.contains("error[E0442]"), "{}", output.screen());
+    let told = output.stderr.matches("login ****** failed").count();
+    assert_eq!(told, 2, "what it prints is shown, once by -v and once as the reason\n{}", output.screen());
+    // What it prints may be another release's, which is not changed now.
+    let output = silent(&shop, &["apply", "-e", "prod", "-v", "-l", "name=web"]).exits(1);
+    assert_eq!(output.stderr.matches("login ****** failed").count(), 2, "{}", output.screen());
+    let journals: Vec<PathBuf> =
+        files(&shop.path().join("home/cache/runs")).into_iter().filter(|f| f.ends_with("journal.json")).collect();
+    let published = files(&shop.fake("state")).into_iter().filter(|f| f.to_string_lossy().contains("platctl-run-"));
+    let journals: Vec<String> = journals.into_iter().chain(published).map(|file| read(&file)).collect();
+    assert!(journals.len() >= 2 && journals.iter().all(|text| text.contains("E0442")), "{journals:?}");
+}
+
 /// A screen, of a run that must not have touched the cluster.
 fn refused(shop: &Shop, name: &str, args: &[&str], code: i32) {
     let output = shop.run(args).exits(code);

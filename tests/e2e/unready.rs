@@ -2,6 +2,7 @@
 
 use crate::platform::Small;
 use crate::rig::rig;
+use crate::support::program::until;
 
 /// A StatefulSet whose claim nobody provides a volume for.
 const CLAIMING: &str = "apiVersion: apps/v1
@@ -117,10 +118,38 @@ fn a_hook_that_fails_on_the_first_install_runs_on_the_next() {
 }
 
 #[test]
+fn helms_that_only_wait_leave_room_for_work_and_what_they_wait_for_is_said() {
+    let mut small = Small::new("waits");
+    for name in ["aa", "bb", "cc", "dd"] {
+        small = small.release("one", name, "timeout: 16s\n");
+    }
+    let small = small.locked();
+    small.edit("environments/site/environment.yaml", "timeouts:", "concurrency: {releases: 1, waiting: 2}\ntimeouts:");
+    for name in ["aa", "bb", "cc"] {
+        small.values(name, "behaviour: image-missing\n");
+    }
+    let running = small.platctl().args(["apply", "-e", "site"]).start(small.folder());
+    let pending = || small.states().into_iter().filter(|(_, status)| status == "pending-install").count();
+    let mut most = 0;
+    until("three wait at once", || {
+        most = most.max(pending());
+        most == 3
+    });
+    let output = running.wait().exits(1);
+    let said = &output.stderr;
+    for name in ["aa", "bb", "cc"] {
+        let line = format!("  … {name:<22}  waits for ");
+        assert!(said.lines().any(|l| l.starts_with(&line) && l.contains("0 of 1 pods")), "{name}: {}", output.screen());
+    }
+    assert!(said.contains("ImagePullBackOff"), "why, while it lasts: {}", output.screen());
+    assert!(!said.contains("level=DEBUG"), "{}", output.screen());
+}
+
+#[test]
 fn the_first_failure_ends_a_run_that_is_to_fail_fast() {
     let small = Small::new("fail-fast").release("one", "bad", "timeout: 4s\n");
     let small = small.release("one", "later", "").release("two", "last", "").locked();
-    small.edit("environments/site/environment.yaml", "timeouts:", "concurrency: {releases: 1}\ntimeouts:");
+    small.edit("environments/site/environment.yaml", "timeouts:", "concurrency: {releases: 1, waiting: 0}\ntimeouts:");
     small.edit("templates/two/tier.yaml", "order: 20", "order: 20\ngate: false");
     small.edit("templates/one/tier.yaml", "order: 10", "order: 10\ngate: false");
     small.values("bad", "behaviour: image-missing\n");
@@ -139,7 +168,7 @@ fn what_fails_three_times_in_the_same_way_ends_the_run() {
         small = small.release("one", name, "timeout: 4s\n");
     }
     let small = small.locked();
-    small.edit("environments/site/environment.yaml", "timeouts:", "concurrency: {releases: 1}\ntimeouts:");
+    small.edit("environments/site/environment.yaml", "timeouts:", "concurrency: {releases: 1, waiting: 0}\ntimeouts:");
     rig().kubectl(&["create", "namespace", "alike"]);
     rig().kubectl(&["--namespace=alike", "create", "quota", "none", "--hard=pods=0"]);
     let output = small.apply().exits(1);

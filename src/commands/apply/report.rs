@@ -43,6 +43,7 @@ pub(super) fn draw(ui: &Ui, event: &Event) {
         Event::Done(step, elapsed) => line(ui.style.good("✔"), step, Some(*elapsed)),
         Event::Failed(step, elapsed) => line(ui.style.bad("✘"), step, Some(*elapsed)),
         Event::Again(what, why) => ui.detail("Again", format!("{what}: {why}")),
+        Event::Waits(step, since, why) => backwards::waits(ui, &step.release, *since, why),
         Event::Ran(name, output) => {
             ui.detail("Hook", *name);
             output.lines().for_each(|line| ui.detail("", format!("| {line}")));

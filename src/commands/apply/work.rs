@@ -14,7 +14,7 @@ use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
 use crate::definition::{Definition, Release, Tier};
 use crate::execute::journal::{Asked, Entry};
-use crate::execute::{self, Hands, ReleaseError, Report, Scripts, Work};
+use crate::execute::{self, Budget, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
 use crate::plan::{self, Action, Because, Observation, Plan, Step};
 use crate::render::{self, Expected, Rendered};
@@ -88,8 +88,9 @@ pub(super) async fn change(
         .record(how.asked, entries(plan, observed))
         .await
         .map_err(|error| failure::not_recorded(&error))?;
-    let (run, at_once) = (&began.undertaking, environment.concurrency.releases);
-    let hands = Hands { helm: &helm, kubectl, run, at_once, fail_fast: how.fail_fast };
+    let budget = Budget::new(environment.concurrency.releases, environment.concurrency.waiting);
+    let (run, budget) = (&began.undertaking, &budget);
+    let hands = Hands { helm: &helm, kubectl, run, budget, fail_fast: how.fail_fast };
     let report = execute::run(plan, &namespaces, &work, &tiers, hands, &|event| draw(&context.ui, &event)).await;
     began.undertaking.failed(&codes(&installation.definition, &report)).await;
     Ok(report)

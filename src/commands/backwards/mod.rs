@@ -12,12 +12,12 @@ use super::undertake::Began;
 use super::workspace::Workspace;
 use crate::definition::Definition;
 use crate::execute::journal::{Asked, Entry};
-use crate::execute::{self, BackError, BackReport, BackWork, Hands};
+use crate::execute::{self, BackError, BackReport, BackWork, Budget, Hands};
 use crate::plan::{BackStep, Deed, Stage};
 use crate::tools::{self, Helm, Kubectl};
 use crate::ui::failure::{self, Failures};
 
-pub use tell::{cleanup, conclude, fates, list};
+pub use tell::{cleanup, conclude, fates, list, waits};
 
 use tell::draw;
 
@@ -49,8 +49,9 @@ pub async fn carry_out(
     let Site { workspace, definition, kubectl } = site;
     let helm = began.helm(context, workspace.helm(context, &definition.environment).await?)?;
     wait_for_others(context, &helm, stages).await;
-    let at_once = definition.environment.concurrency.releases;
-    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, at_once, fail_fast: false };
+    let concurrency = definition.environment.concurrency;
+    let budget = Budget::new(concurrency.releases, concurrency.waiting);
+    let hands = Hands { helm: &helm, kubectl, run: &began.undertaking, budget: &budget, fail_fast: false };
     let report = execute::backwards(stages, work, hands, &|event| draw(&context.ui, &event)).await;
     let code = |error: &BackError| (error.release.clone(), failure::backwards(error).code.to_string());
     began.undertaking.failed(&report.failed.iter().map(code).collect::<Vec<_>>()).await;

@@ -43,6 +43,13 @@ fn tier(stage: &Stage) -> &str {
     stage.tier.as_deref().unwrap_or("(of no tier)")
 }
 
+/// What a release waits for by now.
+pub fn waits(ui: &Ui, release: &str, since: Duration, why: &[String]) {
+    let first = why.first().map_or("helm does not say for what", String::as_str);
+    ui.line(format!("  … {release:<22}  waits for {}: {first}", duration(since)));
+    why.iter().skip(1).for_each(|line| ui.line(format!("    {:<22}    {line}", "")));
+}
+
 /// One event, a line.
 pub fn draw(ui: &Ui, event: &BackEvent) {
     let line = |mark: String, step: &BackStep, elapsed: &Duration| {
@@ -57,6 +64,7 @@ pub fn draw(ui: &Ui, event: &BackEvent) {
         BackEvent::Started(step) => ui.detail("Starting", step.id()),
         BackEvent::Done(step, elapsed) => line(ui.style.good("✔"), step, elapsed),
         BackEvent::Failed(step, elapsed) => line(ui.style.bad("✘"), step, elapsed),
+        BackEvent::Waits(step, since, why) => waits(ui, &step.release, *since, why),
         BackEvent::Left(step, by) => ui.line(format!("  - {:<22}  left: {by} stands on it", step.release)),
     }
 }

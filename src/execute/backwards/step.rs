@@ -1,8 +1,11 @@
 //! One release taken away or back, and what its failure means.
 
 use super::BackWork;
+use crate::execute::budget::Place;
 use crate::execute::journal::State;
 use crate::execute::readiness::{self, Reason};
+use crate::execute::release::Waits;
+use crate::execute::watched::Watched;
 use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
 use crate::record::{self, UnreadableRecord};
@@ -50,10 +53,17 @@ pub enum BackCause {
     Label(#[source] CallError),
 }
 
-pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackError> {
+/// Its place among those under way, and who hears that it waits for long.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'s> {
+    pub place: &'s Place<'s>,
+    pub waits: Waits<'s>,
+}
+
+pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackError> {
     let BackStep { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.timeout).await {
-        Ok(()) => deed(step, work, hands).await,
+        Ok(()) => deed(step, work, hands, scene).await,
         Err(cause) => Err(BackCause::NotBegun(cause)),
     };
     let state = match &result {
@@ -65,19 +75,22 @@ pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Re
     result.map_err(|cause| BackError { release: release.clone(), namespace: namespace.clone(), cause })
 }
 
-async fn deed(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+async fn deed(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackCause> {
     match &step.deed {
-        Deed::Remove { .. } => remove(step, work, hands).await,
-        Deed::RollBack { to, .. } => roll_back(step, *to, work, hands).await,
+        Deed::Remove { .. } => remove(step, work, hands, scene).await,
+        Deed::RollBack { to, .. } => roll_back(step, *to, work, hands, scene).await,
         Deed::Unchanged => Ok(()),
     }
 }
 
-async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackCause> {
     let BackStep { release, namespace, revision, .. } = step;
     keep_what_lasts(release, namespace, *revision, hands).await?;
     let cluster = &hands.kubectl.cluster;
-    patient(hands.helm).remove(release, namespace, work.timeout, cluster).await.map_err(BackCause::Remove)?;
+    let (helm, watched) = (patient(hands.helm), Watched::new(scene.place));
+    let hear = |progress| watched.hear(progress);
+    let removed = helm.remove(release, namespace, work.timeout, cluster, &hear);
+    watched.until(removed, work.timeout, hands.kubectl, scene.waits).await.map_err(BackCause::Remove)?;
     for (kind, names, what) in
         [("secret", &work.secrets, "its Secrets"), ("persistentvolumeclaim", &work.claims, "its claims")]
     {
@@ -104,7 +117,13 @@ async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: H
     }
 }
 
-async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
+async fn roll_back(
+    step: &BackStep,
+    to: u64,
+    work: &BackWork,
+    hands: Hands<'_>,
+    scene: Scene<'_>,
+) -> Result<(), BackCause> {
     let BackStep { release, namespace, revision, .. } = step;
     let request = RollbackRequest {
         release,
@@ -114,7 +133,10 @@ async fn roll_back(step: &BackStep, to: u64, work: &BackWork, hands: Hands<'_>) 
         timeout: work.timeout,
         cluster: &hands.kubectl.cluster,
     };
-    if let Err(error) = patient(hands.helm).roll_back(&request).await {
+    let (helm, watched) = (patient(hands.helm), Watched::new(scene.place));
+    let hear = |progress| watched.hear(progress);
+    let back = helm.roll_back(&request, &hear);
+    if let Err(error) = watched.until(back, work.timeout, hands.kubectl, scene.waits).await {
         if !readiness::gave_up(error.stderr()) {
             return Err(BackCause::RollBack(error));
         }

@@ -131,8 +131,12 @@ async fn keep_published(shared: Arc<Shared>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
     use super::super::{State, newest};
     use super::*;
+    use crate::tools::{Cluster, Interrupt, Kubectl};
 
     fn journal() -> Journal {
         let mut journal = Journal::begun("r", "apply", "p", "e", "2026-11-21T19:30:00Z".to_owned(), "h");
@@ -176,5 +180,56 @@ mod tests {
         let begun =
             runtime().block_on(Recorder::begin(folder.path().join("no/journal.json"), journal(), Shelf::none()));
         assert!(begun.is_err());
+    }
+
+    /// A kubectl that does this with what it is given, in `$text`, and keeps what it takes in `shelf`.
+    fn kubectl(folder: &Path, script: &str) -> Kubectl {
+        let program = folder.join("kubectl");
+        std::fs::write(&program, format!("#!/bin/sh\ncd '{}'\ntext=$(cat)\n{script}", folder.display())).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        Kubectl {
+            program,
+            cluster: Cluster { kubeconfig: None, context: None },
+            home: folder.to_owned(),
+            variables: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            request_timeout: Duration::from_secs(5),
+            patience: Duration::ZERO,
+            interrupt: Interrupt::never(),
+        }
+    }
+
+    /// What the cluster has of a run that was recorded and ended, once the first write has come as far as `first`.
+    fn shelved(script: &str, first: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(kubectl(folder.path(), script), "state");
+        runtime().block_on(async {
+            let recorder = Recorder::begin(folder.path().join("journal.json"), journal(), shelf).await.unwrap();
+            let end = Instant::now() + Duration::from_secs(20);
+            while !folder.path().join(first).exists() && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert!(recorder.end(Outcome::Done).await);
+            // Whatever is still on its way arrives.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        });
+        std::fs::read_to_string(folder.path().join("shelf")).unwrap()
+    }
+
+    /// The run ends while the cluster is still taking what it said before.
+    #[test]
+    fn the_last_word_is_the_last_write() {
+        let slow =
+            "case $text in *'outcome\\\":\\\"running'*) touch begun; sleep 0.5 ;; esac\nprintf %s \"$text\" >shelf\n";
+        let shelved = shelved(slow, "begun");
+        assert!(shelved.contains(r#"outcome\":\"done"#), "{shelved}");
+    }
+
+    /// The first write arrived, and its answer did not: the ConfigMap is there, without anybody here knowing it.
+    #[test]
+    fn a_write_whose_answer_was_lost_does_not_keep_the_last_one_away() {
+        let lossy = "case $1 in\ncreate)\n  if [ -e shelf ]; then echo 'Error from server (AlreadyExists): x' >&2; exit 1; fi\n  \
+                     printf %s \"$text\" >shelf; echo 'i/o timeout' >&2; exit 1 ;;\nreplace) printf %s \"$text\" >shelf ;;\nesac\n";
+        let shelved = shelved(lossy, "shelf");
+        assert!(shelved.contains(r#"outcome\":\"done"#), "{shelved}");
     }
 }

@@ -79,6 +79,16 @@ pub(super) async fn reason(word: &str, runs: &[Unready], kubectl: &Kubectl) -> R
     reason
 }
 
+/// Why one object is not ready so far, without what its containers log. Empty when it is gone or nothing can be asked.
+pub(super) async fn by_now(object: &Unready, kubectl: &Kubectl) -> Vec<String> {
+    let list = match object.namespace.as_str() {
+        "" => String::new(),
+        namespace => kubectl.workings(namespace).await.unwrap_or_default(),
+    };
+    let explained = State::read(&list).explain(object);
+    [explained.title].into_iter().chain(explained.lines.into_iter().map(|(line, _)| line)).collect()
+}
+
 /// What a release runs, where helm named nothing.
 pub fn workloads(rendered: &Stream, namespace: &str) -> Vec<Unready> {
     let kinds = ["Deployment", "StatefulSet", "DaemonSet", "Job", "Pod", "PersistentVolumeClaim"];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Helm;
+use super::{Hears, Helm};
 use crate::tools::kubectl::Cluster;
 use crate::tools::process::CallError;
 
@@ -28,7 +28,7 @@ impl Helm {
     ///
     /// # Errors
     /// [`CallError`] with helm's own word.
-    pub async fn roll_back(&self, request: &RollbackRequest<'_>) -> Result<(), CallError> {
+    pub async fn roll_back(&self, request: &RollbackRequest<'_>, hears: Hears<'_>) -> Result<(), CallError> {
         let to = request.to.to_string();
         let mut args = ["rollback", request.release, &to, "--namespace", request.namespace].map(String::from).to_vec();
         args.push("--server-side=true".to_owned());
@@ -38,7 +38,7 @@ impl Helm {
         }
         args.push(format!("--timeout={}s", request.timeout.as_secs()));
         args.extend(request.cluster.helm_args());
-        self.change(request.release, request.namespace, self.call(args, b"", Vec::new())).await
+        self.change(request.release, request.namespace, self.call(args, b"", Vec::new()), hears).await
     }
 
     /// Removes a release, in whatever state it is, and waits until its objects are gone; one that is not there is no error.
@@ -51,10 +51,11 @@ impl Helm {
         namespace: &str,
         timeout: Duration,
         cluster: &Cluster,
+        hears: Hears<'_>,
     ) -> Result<(), CallError> {
         let mut args = ["uninstall", release, "--namespace", namespace, "--wait=watcher"].map(String::from).to_vec();
         args.extend(["--ignore-not-found".to_owned(), format!("--timeout={}s", timeout.as_secs())]);
         args.extend(cluster.helm_args());
-        self.change(release, namespace, self.call(args, b"", Vec::new())).await
+        self.change(release, namespace, self.call(args, b"", Vec::new()), hears).await
     }
 }

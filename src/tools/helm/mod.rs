@@ -1,6 +1,7 @@
 //! helm: one method a command. Global state of the user (homes, plugins, repositories, variables) never reaches it.
 
 mod lifecycle;
+mod progress;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,13 @@ use crate::surroundings::POST_RENDER;
 use crate::tools::births::Births;
 use crate::tools::kubectl::Cluster;
 use crate::tools::plugin;
-use crate::tools::process::{self, Call, CallError, Interrupt};
+use crate::tools::process::{self, Call, CallError, Interrupt, Listener};
 
 pub use lifecycle::RollbackRequest;
+pub use progress::{Awaited, Progress};
+
+/// Hears what a helm is doing while it does it.
+pub type Hears<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// A helm executable in surroundings of its own.
 #[derive(Debug, Clone)]
@@ -105,7 +110,7 @@ impl Helm {
     ///
     /// # Errors
     /// [`CallError`] with helm's own word.
-    pub async fn upgrade(&self, request: &UpgradeRequest<'_>) -> Result<(), CallError> {
+    pub async fn upgrade(&self, request: &UpgradeRequest<'_>, hears: Hears<'_>) -> Result<(), CallError> {
         let labels: Vec<String> = request.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let mut args: Vec<String> =
             vec!["upgrade".into(), "--install".into(), request.release.into(), path(request.chart)];
@@ -125,7 +130,7 @@ impl Helm {
         args.extend(request.cluster.helm_args());
         let values = with_newline(request.values);
         let task = vec![(POST_RENDER.into(), request.post_render.as_os_str().to_owned())];
-        self.change(request.release, request.namespace, self.call(args, &values, task)).await
+        self.change(request.release, request.namespace, self.call(args, &values, task), hears).await
     }
 
     /// Puts a release back to a revision, out of the middle of an operation too.
@@ -136,7 +141,7 @@ impl Helm {
         let mut args = ["rollback", release, &to.to_string(), "--namespace", namespace].map(String::from).to_vec();
         args.extend(["--server-side=true", "--wait=hookOnly"].map(String::from));
         args.extend(cluster.helm_args());
-        self.change(release, namespace, self.call(args, b"", Vec::new())).await
+        self.change(release, namespace, self.call(args, b"", Vec::new()), &|_| {}).await
     }
 
     /// Removes a release.
@@ -146,13 +151,23 @@ impl Helm {
     pub async fn uninstall(&self, release: &str, namespace: &str, cluster: &Cluster) -> Result<(), CallError> {
         let mut args = ["uninstall", release, "--namespace", namespace, "--wait=watcher"].map(String::from).to_vec();
         args.extend(cluster.helm_args());
-        self.change(release, namespace, self.call(args, b"", Vec::new())).await
+        self.change(release, namespace, self.call(args, b"", Vec::new()), &|_| {}).await
     }
 
-    /// Runs a command that changes a release; its process is told.
-    async fn change(&self, release: &str, namespace: &str, call: Call<'_>) -> Result<(), CallError> {
-        let call = Call { born: Some((&self.births, release, namespace)), ..call };
-        process::run(call, &self.interrupt).await.map(|_| ())
+    /// Runs a command that changes a release; its process is told, and what it is doing. Only helm's debug log says that,
+    /// and with it helm prints values and manifest on its standard output, which therefore goes nowhere.
+    async fn change(
+        &self,
+        release: &str,
+        namespace: &str,
+        mut call: Call<'_>,
+        hears: Hears<'_>,
+    ) -> Result<(), CallError> {
+        let hear = |line: &str| hears(progress::progress(line));
+        call.variables.push(("HELM_DEBUG".into(), "true".into()));
+        let listener = Some(Listener { is_own: progress::is_log, hear: &hear });
+        let call = Call { born: Some((&self.births, release, namespace)), listener, ..call };
+        process::run_for_effect(call, &self.interrupt).await
     }
 
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {
@@ -175,7 +190,7 @@ impl Helm {
             variables.push((key.into(), value.into()));
         }
         variables.extend(extra);
-        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home, born: None }
+        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home, born: None, listener: None }
     }
 }
 

@@ -154,6 +154,6 @@ impl Kubectl {
         variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
         let (key, value) = process::COLLECT_SELDOM;
         variables.push((key.into(), value.into()));
-        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None }
+        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None, listener: None }
     }
 }

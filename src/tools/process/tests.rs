@@ -1,11 +1,15 @@
 //! Children: their input, output and end.
 
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::heard::MAX_STDERR;
 use super::*;
 
 fn call<'a>(script: &str, stdin: Option<&'a [u8]>, folder: &'a Path) -> Call<'a> {
     let args = vec!["-c".to_owned(), script.to_owned()];
     let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
-    Call { program: Path::new("/bin/sh"), args, variables, stdin, output_folder: folder, born: None }
+    Call { program: Path::new("/bin/sh"), args, variables, stdin, output_folder: folder, born: None, listener: None }
 }
 
 #[tokio::test]
@@ -99,4 +103,28 @@ async fn an_interrupt_reaches_the_child_once_and_it_is_waited_for() {
     let error = result.unwrap_err();
     assert!(error.interrupted());
     assert_eq!(error.stderr(), "got 1\n");
+}
+
+#[tokio::test]
+async fn a_listener_hears_its_lines_while_the_child_runs_and_they_are_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_say, interrupt) = Interrupt::pair();
+    let heard: Mutex<Vec<(String, Instant)>> = Mutex::default();
+    let hear = |line: &str| heard.lock().unwrap().push((line.to_owned(), Instant::now()));
+    let listener = Some(Listener { is_own: |line| line.starts_with("log: "), hear: &hear });
+    let script = "printf 'log: o' >&2; sleep 0.2; printf 'ne\\nwhy\\nlog: two\\n' >&2; sleep 0.5; echo secret; exit 3";
+    let call = Call { listener, ..call(script, None, folder.path()) };
+    let error = run_for_effect(call, &interrupt).await.unwrap_err();
+    let (ended, heard) = (Instant::now(), heard.into_inner().unwrap());
+    assert_eq!(heard.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>(), ["log: one", "log: two"]);
+    assert!(heard.iter().all(|(_, when)| ended.duration_since(*when) > Duration::from_millis(100)), "told too late");
+    assert_eq!(error.stderr(), "why\n");
+}
+
+#[tokio::test]
+async fn what_is_run_for_its_effect_prints_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_say, interrupt) = Interrupt::pair();
+    let script = "[ \"$(readlink /proc/$$/fd/1)\" = /dev/null ] && echo secret";
+    run_for_effect(call(script, None, folder.path()), &interrupt).await.unwrap();
 }

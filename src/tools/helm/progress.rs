@@ -1,0 +1,104 @@
+//! What helm is doing, read off its debug log (helm 4.3: `slog`'s text form on the error output; `statuswait.go` says when
+//! waiting begins and for what). Pure.
+
+/// What a helm is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It renders, asks, applies or records.
+    Works,
+    /// It waits for objects of the cluster: all of a release, or a hook.
+    Waits,
+    /// It waits, for this object among others.
+    WaitsFor(Awaited),
+}
+
+/// An object that helm waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for one without.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it is by now, in kstatus' word: `InProgress`, `Terminating` …
+    pub status: String,
+}
+
+/// Whether a line is of helm's debug log, and no word for people.
+pub(super) fn is_log(line: &str) -> bool {
+    line.starts_with("level=DEBUG ")
+}
+
+/// What a line of the debug log says.
+pub(super) fn progress(line: &str) -> Progress {
+    let field = |key: &str| value(line, key).unwrap_or_default();
+    let message = field("msg");
+    match message.as_str() {
+        "waiting for resource" => Progress::WaitsFor(Awaited {
+            kind: field("kind"),
+            namespace: field("namespace"),
+            name: field("name"),
+            status: field("actualStatus"),
+        }),
+        // What was waited for is there, and something is left to do.
+        "all resources achieved desired status" => Progress::Works,
+        _ if message.starts_with("waiting for resources") => Progress::Waits,
+        _ => Progress::Works,
+    }
+}
+
+/// A value of a line: bare, or in quotes as Go writes them.
+fn value(line: &str, key: &str) -> Option<String> {
+    let start = line.match_indices(key).map(|(at, _)| at).find(|at| {
+        (*at == 0 || line.as_bytes()[at - 1] == b' ') && line.as_bytes().get(at + key.len()) == Some(&b'=')
+    })?;
+    let rest = &line[start + key.len() + 1..];
+    match rest.strip_prefix('"') {
+        Some(quoted) => Some(quoted.split('"').next()?.to_owned()),
+        None => Some(rest.split(' ').next()?.trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helms_log_says_when_it_waits_and_for_what() {
+        for (line, expected) in [
+            (r#"level=DEBUG msg="creating resource(s)" resources=1"#, Progress::Works),
+            (r#"level=DEBUG msg="waiting for resources" count=1 timeout=5m0s"#, Progress::Waits),
+            (r#"level=DEBUG msg="waiting for resources to be deleted" count=1 timeout=5m0s"#, Progress::Waits),
+            (
+                r#"level=DEBUG msg="all resources achieved desired status" desiredStatus=Current resourceCount=1"#,
+                Progress::Works,
+            ),
+            (r#"level=DEBUG msg="updating release" key=sh.helm.release.v1.r1.v1"#, Progress::Works),
+            (
+                r#"level=DEBUG msg="waiting for resource" namespace=ml name=api kind=Deployment expectedStatus=Current actualStatus=InProgress"#,
+                Progress::WaitsFor(Awaited {
+                    kind: "Deployment".to_owned(),
+                    namespace: "ml".to_owned(),
+                    name: "api".to_owned(),
+                    status: "InProgress".to_owned(),
+                }),
+            ),
+        ] {
+            assert!(is_log(line));
+            assert_eq!(progress(line), expected, "{line}");
+        }
+        assert!(!is_log("level=WARN msg=\"upgrade failed\""));
+        assert!(!is_log("Error: UPGRADE FAILED: level=DEBUG "));
+    }
+
+    #[test]
+    fn an_object_without_a_namespace_and_lines_cut_short() {
+        let line = r#"level=DEBUG msg="waiting for resource" namespace="" name=things.example.com kind=CustomResourceDefinition"#;
+        let Progress::WaitsFor(object) = progress(line) else { panic!("{line}") };
+        assert_eq!((object.namespace.as_str(), object.name.as_str()), ("", "things.example.com"));
+        assert_eq!(object.status, "");
+        assert_eq!(progress("level=DEBUG msg=\"waiting for"), Progress::Works);
+        assert_eq!(progress("level=DEBUG "), Progress::Works);
+    }
+}
