@@ -14,6 +14,8 @@ use super::push::{self, Images};
 use super::reveal;
 use crate::definition::Release;
 use crate::diff::{self, DefinitionDiff, ObjectChange};
+use crate::execute::{Cause, ReleaseError, only_helm_conflicts};
+use crate::object::Object;
 use crate::plan::Plan;
 use crate::render::Rendered;
 use crate::ui::failure::{self, Code, Failure, Failures};
@@ -37,6 +39,7 @@ pub struct Foresight {
     images: Option<Images>,
     releases: BTreeMap<String, OfRelease>,
     refused: Vec<Failure>,
+    failing: Vec<Failure>,
 }
 
 /// What is done for a release beside helm's part.
@@ -110,8 +113,11 @@ impl Foresight {
         };
         let anew = anew?;
         foresight.refused.extend(anew.refused);
-        for (name, definitions) in definitions {
-            foresight.releases.entry(name).or_default().definitions = definitions;
+        for (name, found) in definitions {
+            foresight.failing.extend(found.refused);
+            if !found.differing.is_empty() {
+                foresight.releases.entry(name).or_default().definitions = found.differing;
+            }
         }
         for (name, objects) in anew.allowed.into_iter().filter(|(_, objects)| !objects.is_empty()) {
             let made_anew = objects.iter().map(|object| object.name()).collect();
@@ -143,22 +149,25 @@ impl Foresight {
     /// What concerns no release alone: images, and what would be refused, as apply says it.
     pub fn end(&self, style: &Style) -> String {
         let mut text = self.images.as_ref().map(Images::text).unwrap_or_default();
-        if !self.refused.is_empty() {
-            let why = count(self.refused.len(), "reason");
-            text.push_str(&format!("apply would change nothing, for {why}\n"));
-            text.push_str(&Failures::new(self.refused.clone()).draw(style));
+        let lists = [
+            ("apply would change nothing", &self.refused),
+            ("apply would change something, and then fail", &self.failing),
+        ];
+        for (what, failures) in lists.into_iter().filter(|(_, failures)| !failures.is_empty()) {
+            text.push_str(&format!("{what}, for {}\n", count(failures.len(), "reason")));
+            text.push_str(&Failures::new(failures.clone()).draw(style));
         }
         text
     }
 
     /// The same for programs.
     pub fn json(&self) -> Json {
-        let refused = |failure: &Failure| {
+        let told = |failure: &Failure| {
             let Failure { code, title, details, help, .. } = failure;
             json!({"code": code.to_string(), "title": title, "details": details, "help": help})
         };
-        let refused: Vec<Json> = self.refused.iter().map(refused).collect();
-        json!({"images": self.images, "releases": self.releases, "refused": refused})
+        let all = |failures: &[Failure]| failures.iter().map(told).collect::<Vec<Json>>();
+        json!({"images": self.images, "releases": self.releases, "refused": all(&self.refused), "failing": all(&self.failing)})
     }
 }
 
@@ -189,11 +198,16 @@ async fn with_secrets(looking: &Looking<'_>, foreseen: &Foreseen<'_>) -> Result<
     }
 }
 
-/// The definitions of `crds/` that come or change, by release.
-async fn definitions(
-    looking: &Looking<'_>,
-    rendered: &[(&Release, &Rendered)],
-) -> BTreeMap<String, Vec<DefinitionDiff>> {
+/// What applying the definitions of `crds/` comes to.
+struct Definitions {
+    /// Those that come or change.
+    differing: Vec<DefinitionDiff>,
+    /// What the API server would say to them.
+    refused: Vec<Failure>,
+}
+
+/// The definitions of `crds/`, by release. The API server is asked about those that change, or that others set fields of.
+async fn definitions(looking: &Looking<'_>, rendered: &[(&Release, &Rendered)]) -> BTreeMap<String, Definitions> {
     let of_folder = |rendered: &Rendered| -> BTreeSet<String> {
         let objects = rendered.stream.objects.iter().filter(|object| object.is_from_crds_folder());
         objects.map(|object| object.name.clone()).collect()
@@ -205,13 +219,55 @@ async fn definitions(
         looking.context.ui.warn(format!("resource definitions are not compared with the cluster's: {error}"));
         Vec::new()
     });
-    let differing = |(release, rendered): &(&Release, &Rendered)| {
+    let mut found = BTreeMap::new();
+    for (release, rendered) in rendered {
         let names = of_folder(rendered);
         let is_its = |object: &&Json| object["metadata"]["name"].as_str().is_some_and(|name| names.contains(name));
         let of = |all: &[Json]| all.iter().filter(is_its).cloned().collect::<Vec<Json>>();
         let new = if names.is_empty() { Vec::new() } else { diff::definitions_of(&rendered.stream) };
-        let found = diff::definitions(&of(&there), &of(&new));
-        (!found.is_empty()).then(|| (release.name.clone(), found))
-    };
-    rendered.iter().filter_map(differing).collect()
+        let old = of(&there);
+        let differing = diff::definitions(&old, &of(&new));
+        let is_asked = |object: &&Json| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            is_set_by_others(object) || differing.iter().any(|found| found.name == name)
+        };
+        let asked: Vec<&Json> = old.iter().filter(is_asked).collect();
+        let refused = refused_definitions(looking, release, rendered, &asked).await;
+        if !differing.is_empty() || !refused.is_empty() {
+            found.insert(release.name.clone(), Definitions { differing, refused });
+        }
+    }
+    found
+}
+
+/// Whether anybody but platctl, helm and the API server itself set fields of an object.
+fn is_set_by_others(object: &Json) -> bool {
+    let mut entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    entries.any(|entry| {
+        let manager = entry["manager"].as_str().unwrap_or_default();
+        entry["subresource"].is_null() && !["platctl", "helm", "kube-apiserver"].contains(&manager)
+    })
+}
+
+/// What the API server would say to a release's definitions, as apply would tell it.
+async fn refused_definitions(
+    looking: &Looking<'_>,
+    release: &Release,
+    rendered: &Rendered,
+    asked: &[&Json],
+) -> Vec<Failure> {
+    let is_asked = |object: &&Object| asked.iter().any(|there| there["metadata"]["name"] == object.name.as_str());
+    let objects = rendered.stream.objects.iter().filter(|object| object.is_from_crds_folder()).filter(is_asked);
+    let texts: Vec<&str> = objects.map(|object| rendered.stream.text_of(object)).collect();
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    match looking.kubectl.try_apply(&texts.join("\n---\n")).await {
+        Err(error) if !error.stderr().is_empty() && !only_helm_conflicts(error.stderr()) => {
+            let (release, namespace) = (release.name.clone(), release.namespace.clone());
+            let error = ReleaseError { release, namespace, cause: Cause::Crds(error), tries: 0 };
+            failure::release(&looking.installation.definition, &error)
+        }
+        _ => Vec::new(),
+    }
 }

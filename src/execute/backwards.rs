@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{Hands, Stop};
 use crate::plan::{BackStep, Deed, Stage};
 
-pub use step::{BackCause, BackError};
 use step::Scene;
+pub use step::{BackCause, BackError};
 
 /// What is needed to do one release's step.
 #[derive(Debug, Clone, Default)]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use super::budget::Place;
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
-use super::budget::Place;
 use super::watched::Watched;
 use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};
@@ -177,7 +177,7 @@ async fn apply_crds(
 }
 
 /// Whether every conflict kubectl reports is with the field manager `helm`.
-fn only_helm_conflicts(stderr: &str) -> bool {
+pub fn only_helm_conflicts(stderr: &str) -> bool {
     let mut others = stderr
         .lines()
         .filter_map(|line| line.split("conflicts with \"").nth(1).or(line.split("conflict with \"").nth(1)));

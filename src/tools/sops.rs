@@ -82,14 +82,30 @@ impl Sops {
         ];
         let mut variables = self.variables();
         variables.push(("TMPDIR".into(), scratch.into()));
-        let call = Call { program: &self.program, args, variables, stdin: None, output_folder: scratch, born: None, listener: None };
+        let call = Call {
+            program: &self.program,
+            args,
+            variables,
+            stdin: None,
+            output_folder: scratch,
+            born: None,
+            listener: None,
+        };
         process::run_at_terminal(call, &self.interrupt).await
     }
 
     async fn run(&self, args: Vec<String>, stdin: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
         // Nothing is written there: the output stays in memory.
         let output_folder = Path::new("/nonexistent");
-        let call = Call { program: &self.program, args, variables: self.variables(), stdin, output_folder, born: None, listener: None };
+        let call = Call {
+            program: &self.program,
+            args,
+            variables: self.variables(),
+            stdin,
+            output_folder,
+            born: None,
+            listener: None,
+        };
         process::run_in_memory(call, &self.interrupt).await
     }
 

@@ -272,6 +272,16 @@ fn a_plan_names_definitions_that_change() {
     put(&shop.fake("existing"), there("v1beta1"));
     let lossy = "changed, objects that are there may lose something: see `platctl diff`";
     plan(Some(&format!("CustomResourceDefinition stores.example.org  {lossy}")));
+    // What the API server would say to it is asked, with apply's own words for it.
+    let conflict =
+        "error: Apply failed with 1 conflict: conflict with \"NAME\" using apiextensions.k8s.io/v1: .spec.versions\n";
+    put(&shop.fake("fail/apply"), conflict.replace("NAME", "cainjector"));
+    let output = shop.run(&store).ok();
+    let said = "apply would change something, and then fail, for 1 reason\n\
+                error[E0410]: store: cannot apply its custom resource definitions: kubectl failed\n";
+    assert!(output.stdout.contains(said), "{}", output.screen());
+    put(&shop.fake("fail/apply"), conflict.replace("NAME", "helm"));
+    assert!(!shop.run(&store).ok().stdout.contains("E0410"));
     put(&shop.fake("fail/get---ignore-not-found"), "Error from server (Forbidden): no\n");
     let output = shop.run(&store).ok();
     assert!(output.stderr.contains("warning: resource definitions are not compared"), "{}", output.screen());

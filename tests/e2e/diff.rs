@@ -218,3 +218,44 @@ fn objects_that_go_are_listed_and_hooks_are_said_to_be_left_out() {
     says(&output, &["- ConfigMap goes"]);
     assert!(!output.stdout.contains("Widget"), "{}", output.screen());
 }
+
+/// A plan asks what the API server would say to definitions that are there.
+#[test]
+fn definitions_that_can_not_be_applied_are_foreseen() {
+    let small = Small::new("diff-refused-crd").release("one", "app", "");
+    let crd = small.path("templates/one/app/chart/crds/gears.yaml");
+    let gears = |versions: &str| {
+        definition(versions).replace("gadgets", "gears").replace("Gadget", "Gear").replace("gadget", "gear")
+    };
+    let theirs = gears(&version("v1", true, "size: {type: string}"));
+    let file = small.folder().join("gears.yaml");
+    put(&file, &theirs);
+    let by_hand = ["apply", "--server-side", "--field-manager=somebody", "-f", file.to_str().unwrap()];
+    kubectl(&by_hand);
+    put(&crd, gears(&version("v1", true, "size: {type: integer}")));
+    let own = small.path("templates/one/app/chart/crds/wheels.yaml");
+    put(&own, theirs.replace("gear", "wheel").replace("Gear", "Wheel"));
+    let small = small.locked();
+    let plan = || small.run(&["plan", "-e", "site"]).ok();
+    let conflict = "conflict with \"somebody\"";
+    let output = plan();
+    says(
+        &output,
+        &["CustomResourceDefinition gears.diff.example.org  changed", "error[E0410]: app: cannot apply", conflict],
+    );
+    let applied = small.apply().exits(1);
+    assert!(applied.stderr.contains("error[E0410]: app: cannot apply"), "{}", applied.screen());
+    assert!(applied.stderr.contains(conflict), "{}", applied.screen());
+    // What others set just as we would is no conflict.
+    put(&crd, theirs);
+    small.run(&["lock"]).ok();
+    assert!(!plan().stdout.contains("E0410"));
+    small.apply().ok();
+    // A version in which objects are stored may not go.
+    let next = gears(&version("v2", true, "size: {type: string}"));
+    put(&own, next.replace("gear", "wheel").replace("Gear", "Wheel"));
+    small.run(&["lock"]).ok();
+    let output = plan();
+    says(&output, &["apply would change something, and then fail, for 1 reason", "storedVersions"]);
+    kubectl(&["delete", "customresourcedefinition", "gears.diff.example.org", "wheels.diff.example.org"]);
+}

@@ -190,7 +190,15 @@ impl Helm {
             variables.push((key.into(), value.into()));
         }
         variables.extend(extra);
-        Call { program: &self.program, args, variables, stdin: Some(stdin), output_folder: &self.home, born: None, listener: None }
+        Call {
+            program: &self.program,
+            args,
+            variables,
+            stdin: Some(stdin),
+            output_folder: &self.home,
+            born: None,
+            listener: None,
+        }
     }
 }
 
