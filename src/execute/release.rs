@@ -44,7 +44,8 @@ pub(super) async fn ensure_namespaces(
         })
         .collect();
     let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    applied(kubectl, &list.to_string(), patience, say).await.map_err(Cause::Namespaces)
+    let text = list.to_string();
+    persistent(|| kubectl.apply_own(&text), patience, say).await.map_err(Cause::Namespaces)
 }
 
 /// Does one release's step, with what comes before and after it.
@@ -78,7 +79,7 @@ pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result
 async fn steps(step: &Step, work: &Work, scene: &Scene<'_>, patience: &mut Patience) -> Result<(), Cause> {
     let Scene { hands, say, .. } = *scene;
     if let Some(secrets) = &work.secrets {
-        applied(hands.kubectl, secrets, patience, say).await.map_err(Cause::Secrets)?;
+        persistent(|| hands.kubectl.apply_own(secrets), patience, say).await.map_err(Cause::Secrets)?;
     }
     if let Some((names, text)) = &work.crds {
         apply_crds(hands.kubectl, names, text, patience, say).await.map_err(Cause::Crds)?;
@@ -148,10 +149,13 @@ fn refused(work: &Work) -> Option<Refusal> {
     serde_json::from_slice(&findings).ok()
 }
 
-/// Applies objects on the server.
-async fn applied(kubectl: &Kubectl, text: &str, patience: &mut Patience, say: Say<'_>) -> Result<(), CallError> {
+/// Calls again what may pass by itself.
+async fn persistent<F>(call: impl Fn() -> F, patience: &mut Patience, say: Say<'_>) -> Result<(), CallError>
+where
+    F: Future<Output = Result<(), CallError>>,
+{
     loop {
-        match kubectl.apply(text, false).await {
+        match call().await {
             Err(error) if patience.again(&error, say).await => {}
             result => return result,
         }
@@ -167,7 +171,7 @@ async fn apply_crds(
     patience: &mut Patience,
     say: Say<'_>,
 ) -> Result<(), CallError> {
-    if let Err(error) = applied(kubectl, text, patience, say).await {
+    if let Err(error) = persistent(|| kubectl.apply(text, false), patience, say).await {
         if !only_helm_conflicts(error.stderr()) {
             return Err(error);
         }

@@ -99,11 +99,17 @@ impl Undertaking {
         Ok(Undertaking { lease, shared, births, midwife, claimed, kubectl, seen: tokio::sync::Mutex::default() })
     }
 
-    /// Begins the journal with everything that will be changed. Nothing may be changed before it is there.
+    /// Begins the journal with everything that will be changed. Nothing may be changed before it is there. What was seen of
+    /// helm's records, and when, need not be looked at again while it is fresh.
     ///
     /// # Errors
     /// [`FileError`] when it can't be written.
-    pub async fn record(&self, asked: journal::Asked, releases: Vec<Entry>) -> Result<(), FileError> {
+    pub async fn record(
+        &self,
+        asked: journal::Asked,
+        releases: Vec<Entry>,
+        seen: Option<(Instant, Observation)>,
+    ) -> Result<(), FileError> {
         let Claimed { run, verb, platform, environment, namespace, folder, .. } = &self.claimed;
         let began = journal::rfc3339(std::time::SystemTime::now());
         let host = self.lease.holder().host.to_string();
@@ -112,6 +118,7 @@ impl Undertaking {
         (journal.asked, journal.releases) = (asked, releases);
         let shelf = Shelf::new(self.kubectl.clone(), namespace);
         let recorder = Recorder::begin(folder.join(journal::FILE), journal, shelf).await?;
+        *self.seen.lock().await = seen;
         let _ = self.shared.planned.set(planned);
         let _ = self.shared.recorder.set(recorder);
         Ok(())

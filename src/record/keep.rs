@@ -54,6 +54,22 @@ impl Lasting {
         Ok(lasting)
     }
 
+    /// Those of a list of such Secrets, each with its release, as `namespace/release`.
+    ///
+    /// # Errors
+    /// [`UnreadableRecord`] when it is no list, or one of them is no record.
+    pub fn read_list(list: &str) -> Result<Vec<(String, Lasting)>, UnreadableRecord> {
+        let unknown =
+            |e: serde_json::Error| UnreadableRecord { release: "a release".to_owned(), reason: e.to_string() };
+        let list: Json = serde_json::from_str(list).map_err(unknown)?;
+        let one = |secret: &Json| {
+            let text = Zeroizing::new(secret.to_string());
+            let record = Record::read(&text)?;
+            Ok((format!("{}/{}", record.namespace, record.name), Lasting::read(&text)?))
+        };
+        list["items"].as_array().into_iter().flatten().map(one).collect()
+    }
+
     /// Whether a claim of this name, in the release's own namespace, is one that it made.
     pub fn has_claim(&self, name: &str) -> bool {
         let numbered = |prefix: &String| {

@@ -23,7 +23,7 @@ pub use git::Git;
 pub use helm::{Awaited, Hears, Helm, Progress, RollbackRequest, TemplateRequest, UpgradeRequest};
 pub use host::{Host, Process};
 pub use install::{InstallError, install};
-pub use kubectl::{Cascade, Cluster, DryRun, Kubectl, Write, server_is_gone};
+pub use kubectl::{Cascade, Cluster, DryRun, Kubectl, MarkedDefinition, Write, server_is_gone};
 pub use orphan::{at_work, with_label};
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};

@@ -10,7 +10,7 @@ use crate::support::program::until;
 use crate::support::{Output, put, read};
 
 const APPLY: [&str; 3] = ["apply", "-e", "prod"];
-const OURS: &str = "platctl.dev/platform=shop,platctl.dev/environment=prod";
+pub const OURS: &str = "platctl.dev/platform=shop,platctl.dev/environment=prod";
 
 /// Applies, which is refused: nothing is changed.
 fn refused(shop: &Shop, name: &str, args: &[&str]) -> Output {
@@ -20,7 +20,8 @@ fn refused(shop: &Shop, name: &str, args: &[&str]) -> Output {
     output
 }
 
-fn record(shop: &Shop, namespace: &str, name: &str, revision: u32, status: &str, labels: &str) {
+/// A record of helm's that platctl did not make.
+pub fn record(shop: &Shop, namespace: &str, name: &str, revision: u32, status: &str, labels: &str) {
     let labels = if labels.is_empty() { String::new() } else { format!(",{labels}") };
     let line = format!(
         "{namespace}   sh.helm.release.v1.{name}.v{revision}   helm.sh/release.v1   1   5m   name={name},owner=helm,status={status},version={revision}{labels}\n"

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::platform::Small;
-use crate::rig::rig;
+use crate::rig::{rig, signal};
+use crate::support::program::until;
 use crate::support::{Output, read};
 
 /// A StatefulSet whose pods each have a claim.
@@ -199,6 +201,91 @@ fn destroy_is_confirmed_goes_backwards_and_keeps_what_lasts() {
     small.apply().ok();
     assert_says(&small.run(&all).ok(), &["Deleted  CustomResourceDefinition dbs.destroyed.example.org"]);
     assert!(rig().tool("kubectl", &["get", "crd", "dbs.destroyed.example.org"]).is_err());
+}
+
+/// A definition in the chart's own `crds/`, which helm's uninstall never touches.
+const CRDS: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: parts.outlived.example.org}
+spec:
+  group: outlived.example.org
+  names: {kind: Part, plural: parts, singular: part}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+";
+
+/// What a first `destroy` kept is deleted by a second one, once nobody else has it.
+#[test]
+fn definitions_that_were_kept_are_deleted_when_they_are_named_later() {
+    let small = Small::new("outlived").release("one", "db", "");
+    template(&small, "one", "db", "lasting", LASTING);
+    small.put("templates/one/db/chart/crds/parts.yaml", CRDS);
+    let small = small.locked();
+    small.apply().ok();
+    let (brought, made) = ("parts.outlived.example.org", "dbs.outlived.example.org");
+    let destroy = ["destroy", "-e", "site", "--confirm", "site"];
+    let later = [&destroy[..], &["--delete-crds", "parts.outlived.example.org,dbs.outlived.example.org"]].concat();
+    // Somebody else's release brings one of them too.
+    small.put("theirs/Chart.yaml", "apiVersion: v2\nname: theirs\nversion: 1.0.0\n");
+    small.put("theirs/crds/parts.yaml", CRDS);
+    small.put("theirs/templates/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\n");
+    let theirs = small.path("theirs");
+    rig().helm(&["install", "theirs", theirs.to_str().unwrap(), "--namespace", "outlived", "--skip-crds"]);
+    assert_says(&small.run(&later).exits(4), &["error[E0463]", brought, "release outlived/theirs, which stays"]);
+    assert_eq!(small.states().len(), 2, "nothing was removed");
+
+    small.run(&destroy).ok();
+    for name in [brought, made] {
+        let labels = rig().get(&["customresourcedefinition", name])["metadata"]["labels"].clone();
+        assert_eq!(labels["platctl.dev/platform"], "outlived", "{labels}");
+        assert_eq!(labels["platctl.dev/environment"], "site", "{labels}");
+    }
+    assert_says(&small.run(&later).exits(4), &["error[E0463]", brought]);
+    rig().helm(&["uninstall", "theirs", "--namespace", "outlived"]);
+    rig().kubectl(&["label", "crd", made, "--overwrite", "platctl.dev/environment=other"]);
+    assert_says(&small.run(&later).exits(4), &["error[E0464]", made, "environment other of platform outlived"]);
+    rig().kubectl(&["label", "crd", made, "--overwrite", "platctl.dev/environment=site"]);
+
+    let deleted = small.run(&later).ok();
+    assert_says(&deleted, &["Deleted  CustomResourceDefinition parts", "Deleted  CustomResourceDefinition dbs"]);
+    for name in [brought, made] {
+        assert!(rig().tool("kubectl", &["get", "crd", name]).is_err(), "{name}");
+    }
+    assert_says(&small.run(&later).ok(), &["CustomResourceDefinition parts.outlived.example.org is not there"]);
+    assert_eq!(runs(&small)[0]["verb"], "destroy");
+    // A definition with the marks on it is taken over by the next installation as any other.
+    small.apply().ok();
+    small.run(&destroy).ok();
+    small.apply().ok();
+    let again = small.apply().ok();
+    assert_says(&again, &["1 unchanged"]);
+    let drift = small.run(&["apply", "-e", "site", "--check-drift", "--dry-run"]).ok();
+    assert_says(&drift, &["1 unchanged"]);
+    for name in [brought, made] {
+        let _ = rig().tool("kubectl", &["delete", "crd", name]);
+    }
+}
+
+/// A release in the middle of an operation that nobody works on any more.
+#[test]
+fn what_is_pending_is_removed_as_it_is() {
+    let small = Small::new("pending-gone").release("one", "a", "").locked();
+    for status in ["pending-install", "pending-upgrade"] {
+        if status == "pending-upgrade" {
+            small.values("a", "replicas: 1\n");
+            small.apply().ok();
+        }
+        small.values("a", "behaviour: never-ready\n");
+        let running = small.platctl().args(["apply", "-e", "site"]).start(small.folder());
+        until("helm waits", || small.states().iter().any(|(_, found)| found == status));
+        running.signal(Signal::KILL);
+        running.wait().exits(128 + 9);
+        small.helms().into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        until("helm is gone", || small.helms().is_empty());
+        let output = small.run(&["destroy", "-e", "site", "--confirm", "site"]).ok();
+        assert_says(&output, &[&format!("helm left it in `{status}`"), "1 of 1"]);
+        assert!(small.states().is_empty() && names("deployments", "pending-gone").is_empty(), "{}", output.screen());
+    }
 }
 
 /// A hook that never ends before the release would go.

@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::Context;
 use super::backwards;
 use super::claim::{Claiming, Looking};
-use super::installation::{self, Installation};
+use super::installation::{self, Foreseen, Installation};
 use super::plan::{planned, summary};
 use super::records;
 use super::recover::{self, Recovery, Wanted};
@@ -91,18 +91,23 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let prune = saved.as_ref().map_or(args.prune, |saved| !saved.plan.removals.is_empty());
     let claiming = saved.as_ref().map_or_else(|| args.claiming.clone(), Claiming::of);
     let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune, claiming };
-    let (plan, observed) = site.look(context).await?;
+    let mut seen = site.look(context).await?;
+    let Seen { plan, observed, .. } = &seen;
     // A run that is gone on with is ended, even where its helms have done all of it meanwhile.
     if args.dry_run || (plan.is_nothing() && args.resumes.is_none()) {
-        tell(context, &plan);
+        tell(context, plan);
         if args.dry_run {
-            Box::pin(outlook::show(context, &args, &site, &plan, &observed)).await?;
+            Box::pin(outlook::show(context, &args, &site, plan, observed)).await?;
         }
         return Ok(0);
     }
     // On the heap, as other parts of a run: together they are too much for a thread's stack.
-    let began = Box::pin(undertake::begin(context, kubectl, &installation.definition, "apply")).await?;
-    let result = Box::pin(apply(context, &args, &site, (plan, observed), &began, begun)).await;
+    let beginning = Box::pin(undertake::begin(context, kubectl, &installation.definition, "apply"));
+    // The lease is a matter of waiting for the API server, rendering one of computing here.
+    let rendering = Box::pin(async { Ok(installation.foreseen(context, workspace, plan).await) });
+    let (began, foreseen) = tokio::try_join!(beginning, rendering)?;
+    seen.foreseen = Some(foreseen);
+    let result = Box::pin(apply(context, &args, &site, seen, &began, begun)).await;
     began.end(undertake::outcome(&result)).await;
     result
 }
@@ -119,10 +124,21 @@ struct Site<'a> {
     claiming: Claiming,
 }
 
-impl Site<'_> {
+/// What the cluster has, and what is to be done by that.
+struct Seen<'a> {
+    plan: Plan,
+    observed: Observation,
+    /// When it was looked at.
+    at: Instant,
+    /// What that renders, if it was rendered already.
+    foreseen: Option<Result<Foreseen<'a>, Failures>>,
+}
+
+impl<'a> Site<'a> {
     /// What is to be done by what the cluster has now; refused when a saved plan says otherwise.
-    async fn look(&self, context: &Context) -> Result<(Plan, Observation), Failures> {
+    async fn look(&self, context: &Context) -> Result<Seen<'a>, Failures> {
         let Site { workspace, installation, kubectl, desired, saved, prune, claiming } = self;
+        let at = Instant::now();
         let observed = records::observe(context, kubectl, &installation.definition).await?;
         let plan = planned(&installation.definition, desired, &observed, *prune);
         let looking = Looking { context, workspace, installation, kubectl, observed: &observed };
@@ -130,7 +146,7 @@ impl Site<'_> {
         if let Some(saved) = saved {
             reviewed::check(saved, workspace, installation, &plan, &observed, kubectl).await?;
         }
-        Ok((plan, observed))
+        Ok(Seen { plan, observed, at, foreseen: None })
     }
 }
 
@@ -139,35 +155,36 @@ async fn apply(
     context: &Context,
     args: &Args,
     site: &Site<'_>,
-    seen: (Plan, Observation),
+    seen: Seen<'_>,
     began: &Began,
     begun: Instant,
 ) -> Result<u8, Failures> {
     let Site { workspace, installation, kubectl, .. } = site;
-    let (mut plan, mut observed) = if began.followed { site.look(context).await? } else { seen };
-    if Box::pin(recovered(context, args, site, &plan, &observed, began)).await? {
-        (plan, observed) = site.look(context).await?;
+    let mut seen = if began.followed { site.look(context).await? } else { seen };
+    if Box::pin(recovered(context, args, site, &seen.plan, &seen.observed, began)).await? {
+        seen = site.look(context).await?;
     }
-    tell(context, &plan);
+    let plan = &seen.plan.clone();
+    tell(context, plan);
     if plan.is_nothing() {
         let asked = resume::asked(context, args, site.saved);
-        began.undertaking.record(asked, Vec::new()).await.map_err(|error| failure::not_recorded(&error))?;
+        began.undertaking.record(asked, Vec::new(), None).await.map_err(|error| failure::not_recorded(&error))?;
         return Ok(0);
     }
-    refuse_blocked(&plan)?;
+    refuse_blocked(plan)?;
     if !args.skip_needs {
-        installation::check_needs(installation, &plan, &observed)?;
+        installation::check_needs(installation, plan, &seen.observed)?;
     }
     let asked = resume::asked(context, args, site.saved);
     if plan.changes().next().is_some() {
         let how = work::How { began, asked, fail_fast: args.fail_fast, recreate: &args.recreate };
-        let report = Box::pin(work::change(context, site, &plan, &observed, how)).await?;
-        report::conclude(context, &installation.definition, &plan, &report, begun.elapsed())?;
+        let report = Box::pin(work::change(context, site, seen, how)).await?;
+        report::conclude(context, &installation.definition, plan, &report, begun.elapsed())?;
     } else {
         backwards::record(began, asked, &plan.removals).await?;
     }
     let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
-    Box::pin(prune::prune(context, &site, began, &plan)).await?;
+    Box::pin(prune::prune(context, &site, began, plan)).await?;
     Ok(0)
 }
 

@@ -35,6 +35,7 @@ pub async fn prune(context: &Context, site: &Site<'_>, began: &Began, plan: &Pla
     let begun = Instant::now();
     let gathered =
         backwards::gather::removal(site.kubectl, site.definition, &steps, &declared(site.definition)).await?;
+    backwards::mark_kept(context, site, &gathered.keeps).await;
     let report = backwards::carry_out(context, site, began, &plan.removals, &gathered.work).await?;
     if let Some(failures) = backwards::conclude(&report, steps.len()) {
         return Err(failures);

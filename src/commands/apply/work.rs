@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
-use super::{Site, guard, recreate, reviewed};
+use super::{Seen, Site, guard, recreate, reviewed};
 use crate::commands::backwards;
 use crate::commands::installation::{Foreseen, Installation};
 use crate::commands::post_render::Task;
@@ -40,10 +40,10 @@ pub(super) struct How<'a> {
 pub(super) async fn change(
     context: &Context,
     site: &Site<'_>,
-    plan: &Plan,
-    observed: &Observation,
+    seen: Seen<'_>,
     how: How<'_>,
 ) -> Result<Report, Failures> {
+    let Seen { plan, observed, at, foreseen } = seen;
     let Site { workspace, installation, kubectl, .. } = *site;
     let began = how.began;
     let environment = &installation.definition.environment;
@@ -52,7 +52,11 @@ pub(super) async fn change(
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
     check_tools(context, workspace).await?;
-    let Foreseen { plan, rendered } = &installation.foreseen(context, workspace, plan).await?;
+    let foreseen = match foreseen {
+        Some(foreseen) => foreseen?,
+        None => installation.foreseen(context, workspace, &plan).await?,
+    };
+    let Foreseen { plan, rendered } = &foreseen;
     let pairs: Vec<(&Release, &Rendered)> = rendered.iter().map(|(release, render)| (*release, render)).collect();
     if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
@@ -65,7 +69,7 @@ pub(super) async fn change(
         let secret: Vec<&Release> = secret.collect();
         let clear = guard::with_secrets(context, workspace, installation, &upgrades, &secret, &revealed).await?;
         let pairs: Vec<_> = pairs.iter().map(|(r, render)| (*r, clear.get(&r.name).unwrap_or(render))).collect();
-        let anew = recreate::recreations(installation, plan, observed, &pairs, kubectl, how.recreate).await?;
+        let anew = recreate::recreations(installation, plan, &observed, &pairs, kubectl, how.recreate).await?;
         (anew.allowed()?, guard::expected(installation, &pairs, &salt)?)
     };
     push_images(context, workspace, installation, &releases).await?;
@@ -83,11 +87,8 @@ pub(super) async fn change(
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
-    began
-        .undertaking
-        .record(how.asked, entries(plan, observed))
-        .await
-        .map_err(|error| failure::not_recorded(&error))?;
+    let recorded = began.undertaking.record(how.asked, entries(plan, &observed), Some((at, observed))).await;
+    recorded.map_err(|error| failure::not_recorded(&error))?;
     let budget = Budget::new(environment.concurrency.releases, environment.concurrency.waiting);
     let (run, budget) = (&began.undertaking, &budget);
     let hands = Hands { helm: &helm, kubectl, run, budget, fail_fast: how.fail_fast };

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::commands::records;
 use crate::definition::Definition;
 use crate::execute::BackWork;
-use crate::plan::{self, BackStep, Keeps};
+use crate::plan::{self, BackStep, Keeps, label};
 use crate::record::Lasting;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failures};
@@ -16,7 +16,11 @@ use crate::ui::failure::{self, Failures};
 /// Questions that are asked at the same time.
 const AT_ONCE: usize = 4;
 
+/// Labels that say whose a definition is that outlived its releases: helm's records no longer do.
+pub const MARKS: [&str; 2] = [label::PLATFORM, label::ENVIRONMENT];
+
 /// What is known of releases that are to be removed.
+#[derive(Default)]
 pub struct Gathered {
     /// What stays.
     pub keeps: Keeps,
@@ -93,10 +97,10 @@ async fn claims(
 }
 
 async fn definitions(kubectl: &Kubectl) -> Result<Vec<String>, Failures> {
-    match kubectl.definitions().await {
+    match kubectl.definitions(MARKS).await {
         // Whoever may not list them can't have made any, nor delete one.
         Err(error) if error.is_forbidden() => Ok(Vec::new()),
         Err(error) => Err(failure::cluster("cannot list custom resource definitions", &error)),
-        Ok(names) => Ok(names),
+        Ok(found) => Ok(found.into_iter().map(|definition| definition.name).collect()),
     }
 }

@@ -13,7 +13,7 @@ use super::workspace::Workspace;
 use crate::definition::Definition;
 use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, BackError, BackReport, BackWork, Budget, Hands};
-use crate::plan::{BackStep, Deed, Stage};
+use crate::plan::{BackStep, Deed, Keeps, Stage};
 use crate::tools::{self, Helm, Kubectl};
 use crate::ui::failure::{self, Failures};
 
@@ -63,7 +63,22 @@ pub async fn carry_out(
 /// # Errors
 /// [`Failures`] when it can't be written.
 pub async fn record(began: &Began, asked: Asked, stages: &[Stage]) -> Result<(), Failures> {
-    began.undertaking.record(asked, entries(stages)).await.map_err(|error| failure::not_recorded(&error))
+    began.undertaking.record(asked, entries(stages), None).await.map_err(|error| failure::not_recorded(&error))
+}
+
+/// Marks the definitions that outlive their releases as this environment's: once helm's records are gone nothing else says
+/// whose they are. Nothing depends on it but a later `destroy --delete-crds`.
+pub async fn mark_kept(context: &Context, site: &Site<'_>, keeps: &Keeps) {
+    if keeps.definitions.is_empty() {
+        return;
+    }
+    let environment = &site.definition.environment;
+    let [platform, name] = gather::MARKS;
+    let labels = [(platform, environment.platform.as_str()), (name, environment.name.as_str())];
+    if let Err(error) = site.kubectl.mark_definitions(&keeps.definitions, &labels).await {
+        let names = keeps.definitions.join(", ");
+        context.ui.warn(format!("{names}: cannot be marked as this environment's ({error}); once its releases are gone, platctl will not delete them"));
+    }
 }
 
 /// What the journal says of stages before anything is begun.

@@ -3,7 +3,7 @@
 use crate::commands::Context;
 use crate::definition::Definition;
 use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
-use crate::ui::{count, read_line};
+use crate::ui::read_line;
 
 /// Goes on only when the environment's name was given, by flag or at the terminal.
 ///
@@ -13,14 +13,14 @@ pub async fn confirmed(
     context: &Context,
     definition: &Definition,
     given: Option<&str>,
-    releases: usize,
+    what: &str,
 ) -> Result<(), Failures> {
     let name = &definition.environment.name;
     let given = match given {
         Some(given) => given.to_owned(),
-        None if context.ui.can_ask() => asked(context, name, releases).await?,
+        None if context.ui.can_ask() => asked(context, name, what).await?,
         None => {
-            let title = format!("removing {} of environment {name} wants to be confirmed", count(releases, "release"));
+            let title = format!("removing {what} of environment {name} wants to be confirmed");
             let failure = Failure::new(Code::NotConfirmed, Kind::Yours, title)
                 .detail("there is no terminal to ask at")
                 .help(format!("look at it with --dry-run, then add --confirm {name}"));
@@ -34,8 +34,8 @@ pub async fn confirmed(
     Err(Failures::from(Failure::new(Code::NotConfirmed, Kind::Yours, title)).exit(exit::REFUSED))
 }
 
-async fn asked(context: &Context, name: &str, releases: usize) -> Result<String, Failures> {
-    context.ui.ask(&format!("Type the environment's name, {name}, to remove {}: ", count(releases, "release")));
+async fn asked(context: &Context, name: &str, what: &str) -> Result<String, Failures> {
+    context.ui.ask(&format!("Type the environment's name, {name}, to remove {what}: "));
     let (sender, line) = tokio::sync::oneshot::channel();
     // A thread of its own: whoever waits for a line waits for ever, and an interrupt must not.
     std::thread::spawn(move || sender.send(read_line()));

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod definitions;
+mod outlived;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,11 +15,11 @@ use crate::definition::Definition;
 use crate::execute::BackWork;
 use crate::execute::journal::Asked;
 use crate::plan::{BackStep, Claim, Destruction};
-use crate::ui::duration;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+use crate::ui::{count, duration};
 
 /// Flags of `destroy`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The environment's name: confirms it where nobody can be asked
     #[arg(long, value_name = "NAME")]
@@ -53,22 +54,23 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let observed = records::observe(context, &kubectl, &definition).await?;
     let plan = Destruction::build(&definition, &selector, &observed);
     let steps: Vec<&BackStep> = plan.steps().collect();
+    check(context, &definition, &plan, &args)?;
     if steps.is_empty() {
         if !selector.is_all() {
             return Err(failure::nothing_selected(&definition));
         }
         context.ui.say("Plan", format!("nothing of environment {} is installed", definition.environment.name));
-        return Ok(0);
+        return outlived::delete(context, &kubectl, &definition, &plan, &args).await;
     }
-    check(&plan, &args)?;
     let gathered = backwards::gather::removal(&kubectl, &definition, &steps, &plan.staying).await?;
-    definitions::check(&kubectl, &args.delete_crds).await?;
+    definitions::check(context, &kubectl, &args.delete_crds, &steps).await?;
     if args.dry_run {
         context.ui.result(&shown(&plan, &gathered, &args))?;
         return Ok(0);
     }
     context.ui.line(shown(&plan, &gathered, &args).trim_end());
-    confirm::confirmed(context, &definition, args.confirm.as_deref(), steps.len()).await?;
+    let what = count(steps.len(), "release");
+    confirm::confirmed(context, &definition, args.confirm.as_deref(), &what).await?;
 
     let began = undertake::begin(context, &kubectl, &definition, "destroy").await?;
     let site = Site { workspace: &workspace, definition: &definition, kubectl: &kubectl };
@@ -90,6 +92,7 @@ async fn remove(
     let asked = Asked { selector: context.global.selector.clone(), flags: Vec::new() };
     let steps = plan.steps().count();
     backwards::record(began, asked, &plan.stages).await?;
+    backwards::mark_kept(context, site, &gathered.keeps).await;
     let report = backwards::carry_out(context, site, began, &plan.stages, &with_claims(gathered, args)).await?;
     if let Some(failures) = backwards::conclude(&report, steps) {
         return Err(failures);
@@ -100,13 +103,22 @@ async fn remove(
     Ok(0)
 }
 
-/// What the flags name is there, and nothing that stays needs what goes.
-fn check(plan: &Destruction, args: &Args) -> Result<(), Failures> {
-    let unknown: Vec<&String> =
-        args.delete_pvcs.iter().filter(|name| *name != "all" && plan.steps().all(|s| s.release != **name)).collect();
-    if let Some(name) = unknown.first() {
-        let title = format!("--delete-pvcs {name}: no release of that name is removed");
-        return Err(Failures::from(Failure::new(Code::Usage, Kind::Yours, title)).exit(exit::USAGE));
+/// What the flags name is there, and nothing that stays needs what goes. A release that is gone already is no error: who
+/// goes on with the same command names it again.
+fn check(context: &Context, definition: &Definition, plan: &Destruction, args: &Args) -> Result<(), Failures> {
+    let going = |name: &str| plan.steps().any(|step| step.release == name);
+    let stays = |name: &str| plan.staying.iter().any(|(_, release)| release == name);
+    for name in args.delete_pvcs.iter().filter(|name| *name != "all" && !going(name)) {
+        let declared = definition.releases.iter().find(|release| release.name == *name);
+        let Some(release) = declared.filter(|_| !stays(name)) else {
+            let title = format!("--delete-pvcs {name}: no release of that name is removed");
+            return Err(Failures::from(Failure::new(Code::Usage, Kind::Yours, title)).exit(exit::USAGE));
+        };
+        context.ui.warn(format!(
+            "--delete-pvcs {name}: it is not installed, and its claims are not looked for: \
+             kubectl get persistentvolumeclaims --namespace {}",
+            release.namespace
+        ));
     }
     if args.skip_needs || plan.needed.is_empty() {
         return Ok(());

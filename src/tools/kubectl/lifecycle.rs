@@ -5,6 +5,24 @@ use std::time::Duration;
 use super::Kubectl;
 use crate::tools::process::{self, CallError};
 
+/// A custom resource definition in the cluster, and what two labels of it say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedDefinition {
+    /// Its name.
+    pub name: String,
+    /// The labels' values, in the order in which they were asked for.
+    pub marks: [Option<String>; 2],
+}
+
+impl MarkedDefinition {
+    fn read(row: &str) -> Option<MarkedDefinition> {
+        let mut columns = row.split_whitespace();
+        let name = columns.next()?.to_owned();
+        let mut mark = || columns.next().filter(|value| *value != "<none>").map(str::to_owned);
+        Some(MarkedDefinition { name, marks: [mark(), mark()] })
+    }
+}
+
 impl Kubectl {
     /// Secrets with labels that match, of all namespaces or of one, as a table: namespace, name, …, labels. The API server
     /// sends metadata only.
@@ -32,13 +50,26 @@ impl Kubectl {
         Ok(serde_json::from_str(&out).unwrap_or_default())
     }
 
-    /// The names of all custom resource definitions.
+    /// All custom resource definitions, with what these two labels of theirs say.
     ///
     /// # Errors
     /// [`CallError`] with kubectl's own word.
-    pub async fn definitions(&self) -> Result<Vec<String>, CallError> {
-        let names = self.text(&["get", "customresourcedefinitions", "--output=name"]).await?;
-        Ok(names.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())).collect())
+    pub async fn definitions(&self, labels: [&str; 2]) -> Result<Vec<MarkedDefinition>, CallError> {
+        let [one, other] = labels.map(|label| format!(".metadata.labels.{}", label.replace('.', "\\.")));
+        let columns = format!("--output=custom-columns=N:.metadata.name,A:{one},B:{other}");
+        let rows = self.text(&["get", "customresourcedefinitions", "--no-headers", &columns]).await?;
+        Ok(rows.lines().filter_map(MarkedDefinition::read).collect())
+    }
+
+    /// Gives custom resource definitions labels, whatever values they had.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn mark_definitions(&self, names: &[String], labels: &[(&str, &str)]) -> Result<(), CallError> {
+        let mut args = ["label", "customresourcedefinition", "--overwrite"].map(str::to_owned).to_vec();
+        args.extend(names.iter().cloned());
+        args.extend(labels.iter().map(|(key, value)| format!("{key}={value}")));
+        self.run(args, None).await.map(|_| ())
     }
 
     /// Every object of a custom resource definition, a line each.
@@ -101,5 +132,19 @@ impl Kubectl {
         args.push(format!("--namespace={namespace}"));
         args.extend(labels.iter().map(|(key, value)| format!("{key}={value}")));
         self.run(args, None).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_definition_lacks_is_none() {
+        let read = |row: &str| MarkedDefinition::read(row).map(|found| (found.name, found.marks));
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(read("a.x.io   ml   prod"), Some(("a.x.io".to_owned(), [some("ml"), some("prod")])));
+        assert_eq!(read("a.x.io   <none>   prod"), Some(("a.x.io".to_owned(), [None, some("prod")])));
+        assert_eq!(read(""), None);
     }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use deletion::Cascade;
+pub use lifecycle::MarkedDefinition;
 pub use objects::DryRun;
 
 use crate::tools::process::{self, Call, CallError, Interrupt};
@@ -107,10 +108,21 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn apply(&self, objects: &str, force: bool) -> Result<(), CallError> {
+        self.apply_with(objects, force.then_some("--force-conflicts")).await
+    }
+
+    /// The same for objects that were made here. That their fields exist need not be asked, which would cost kubectl half of
+    /// its time.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn apply_own(&self, objects: &str) -> Result<(), CallError> {
+        self.apply_with(objects, Some("--validate=ignore")).await
+    }
+
+    async fn apply_with(&self, objects: &str, flag: Option<&str>) -> Result<(), CallError> {
         let mut args = vec!["apply".to_owned(), "--server-side".to_owned(), format!("--field-manager={FIELD_MANAGER}")];
-        if force {
-            args.push("--force-conflicts".to_owned());
-        }
+        args.extend(flag.map(str::to_owned));
         args.push("--filename=-".to_owned());
         self.run(args, Some(objects.as_bytes())).await.map(|_| ())
     }

@@ -1,0 +1,169 @@
+//! What kills of platctl, of helm and of the API server at random moments have found (`tests/e2e/killed.rs`, `outage.rs`),
+//! each at the one moment that shows it. No moment is left to chance here.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::assert_screen;
+use crate::shop::Shop;
+use crate::support::program::until;
+use crate::support::{files, put, read};
+
+const APPLY: [&str; 3] = ["apply", "-e", "prod"];
+const RESUME: [&str; 4] = ["apply", "-e", "prod", "--resume"];
+const STORE: [&str; 5] = ["apply", "-e", "prod", "-l", "name=store"];
+
+/// The journals that lie on this host.
+fn local(shop: &Shop) -> Vec<Value> {
+    let runs = shop.path().join("home/cache/runs");
+    let files = files(&runs).into_iter().filter(|file| file.ends_with("journal.json"));
+    files.map(|file| serde_json::from_str(&read(&file)).unwrap()).collect()
+}
+
+/// platctl was killed while its helm is at work on store; the pid of that helm.
+fn killed_beside_helm(shop: &Shop) -> Pid {
+    put(&shop.fake("hang/store"), "");
+    let folder = shop.path().join("killed");
+    fs::create_dir_all(&folder).unwrap();
+    let running = shop.platctl().args(STORE).start(&folder);
+    let pid = || local(shop).iter().find_map(|journal| journal["releases"][0]["pid"].as_i64());
+    until("helm is at work, and noted", || shop.fake("started-store").exists() && pid().is_some());
+    let pid = pid().unwrap();
+    running.signal(Signal::KILL);
+    running.wait().exits(128 + 9);
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+fn status(shop: &Shop, release: &str) -> String {
+    let records = read(&shop.fake("records"));
+    let last = records.lines().rfind(|line| line.contains(&format!("name={release},"))).unwrap_or_default();
+    last.split("status=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default().to_owned()
+}
+
+/// Nothing is left to resume: what was said of a run that was gone on with.
+fn nothing_is_left(shop: &Shop) {
+    let again = shop.run(&RESUME).ok();
+    assert!(again.stderr.contains("nothing: run") && again.stderr.contains("ended well"), "{}", again.screen());
+}
+
+/// The helm of a killed run did the rest before anybody looked. The run was unfinished for ever.
+#[test]
+fn a_run_whose_helm_did_the_rest_is_ended_by_resuming_it() {
+    let shop = Shop::locked();
+    killed_beside_helm(&shop);
+    fs::remove_file(shop.fake("hang/store")).unwrap();
+    until("helm has done it", || status(&shop, "store") == "deployed");
+    shop.forget_calls();
+    let output = shop.run(&RESUME).ok();
+    assert!(
+        output.stderr.contains("0 of 1 done; in the middle of: store\n      Plan  1 unchanged"),
+        "{}",
+        output.screen()
+    );
+    assert_eq!(shop.changing_calls(), Vec::<String>::new());
+    nothing_is_left(&shop);
+}
+
+/// The cluster shows nothing of a helm but a pending record: it is waited for, by the journal's pid.
+#[test]
+fn a_helm_that_outlives_its_run_is_waited_for() {
+    let shop = Shop::locked();
+    killed_beside_helm(&shop);
+    let mut running = shop.platctl().args(RESUME).start(shop.path());
+    let so_far = || read(&shop.path().join("stderr"));
+    until("it waits, or goes on regardless", || so_far().contains("Waiting") || running.ended());
+    assert!(!running.ended(), "{}", so_far());
+    assert_eq!(status(&shop, "store"), "pending-install");
+    fs::remove_file(shop.fake("hang/store")).unwrap();
+    let output = running.wait().exits(0);
+    assert!(output.stderr.contains("left at work on store"), "{}", output.screen());
+    assert_eq!((status(&shop, "store"), shop.upgraded()), ("deployed".to_owned(), vec!["store".to_owned()]));
+    nothing_is_left(&shop);
+}
+
+/// Both are killed: what the run left pending is unlocked on request, and by no plain apply.
+#[test]
+fn what_a_killed_run_left_pending_is_unlocked_when_it_is_resumed() {
+    let shop = Shop::locked();
+    let helm = killed_beside_helm(&shop);
+    kill_process(helm, Signal::KILL).unwrap();
+    fs::remove_file(shop.fake("hang/store")).unwrap();
+    let refused = shop.run(&APPLY).exits(4);
+    assert!(refused.stderr.contains("error[E0403]"), "{}", refused.screen());
+    assert_screen!(shop.path(), "both_killed", shop.run(&RESUME).ok().screen());
+    assert_eq!(status(&shop, "store"), "deployed");
+    nothing_is_left(&shop);
+}
+
+/// helm is killed in the middle of its work: only its record knows.
+#[test]
+fn a_helm_that_was_killed_in_the_middle_is_told() {
+    let shop = Shop::locked();
+    put(&shop.fake("kill/store"), "");
+    assert_screen!(shop.path(), "helm_killed", shop.run(&APPLY).exits(1).screen());
+    assert_eq!(status(&shop, "store"), "pending-install");
+    fs::remove_file(shop.fake("kill/store")).unwrap();
+    let refused = shop.run(&APPLY).exits(4);
+    assert!(refused.stderr.contains("error[E0403]"), "never silently\n{}", refused.screen());
+    shop.run(&RESUME).ok();
+    assert!(["queue", "store", "api", "jobs", "web"].iter().all(|name| status(&shop, name) == "deployed"));
+    nothing_is_left(&shop);
+}
+
+/// Killed before it wrote anything, it was called a failure of helm's, with its whole help.
+#[test]
+fn a_helm_that_was_killed_before_it_began_leaves_nothing() {
+    let shop = Shop::locked();
+    put(&shop.fake("kill/early-store"), "");
+    assert_screen!(shop.path(), "helm_killed_early", shop.run(&STORE).exits(1).screen());
+    assert_eq!(status(&shop, "store"), "");
+    fs::remove_file(shop.fake("kill/early-store")).unwrap();
+    shop.run(&STORE).ok();
+    assert_eq!(status(&shop, "store"), "deployed");
+}
+
+/// helm can't write how it ended: this run knows that nobody else is at work, and puts it right itself.
+#[test]
+fn what_the_absence_of_the_api_server_left_pending_is_put_right_in_the_same_run() {
+    let shop = Shop::locked();
+    for round in ["an installation", "an upgrade"] {
+        put(&shop.fake("gone/store"), "");
+        put(&shop.file("environments/prod/releases/store.yaml"), format!("round: {round}\n"));
+        shop.forget_calls();
+        let output = shop.run(&[&STORE[..], &["-v"]].concat()).ok();
+        assert!(output.stderr.contains("the API server does not answer as it should"), "{}", output.screen());
+        assert_eq!((status(&shop, "store"), shop.upgraded().len()), ("deployed".to_owned(), 2), "{round}");
+        let wrote = shop
+            .calls()
+            .iter()
+            .filter(|call| call.contains("replace --raw") && call.contains("release.v1.store"))
+            .count();
+        assert_eq!(wrote, 1, "its record is marked as failed before it is tried again: {round}");
+    }
+}
+
+/// A resumed run has the flags and the selection that it had.
+#[test]
+fn a_resumed_run_keeps_its_flags() {
+    let shop = Shop::locked();
+    put(&shop.fake("kill/web"), "");
+    shop.run(&["apply", "-e", "prod", "-l", "name=web", "--skip-needs"]).exits(1);
+    fs::remove_file(shop.fake("kill/web")).unwrap();
+    shop.forget_calls();
+    shop.run(&RESUME).ok();
+    assert_eq!(shop.upgraded(), ["web"], "what it needs is not there, and was not insisted on");
+}
+
+/// What is no apply is not gone on with by one.
+#[test]
+fn a_removal_that_failed_is_not_resumed_by_apply() {
+    let shop = Shop::locked();
+    shop.run(&APPLY).ok();
+    put(&shop.fake("fail/uninstall-web"), "Error: no\n");
+    shop.run(&["destroy", "-e", "prod", "--confirm", "prod", "-l", "name=web"]).exits(1);
+    shop.forget_calls();
+    assert_screen!(shop.path(), "not_resumed", shop.run(&RESUME).exits(4).screen());
+    assert_eq!(shop.changing_calls(), Vec::<String>::new());
+}
