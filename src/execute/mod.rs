@@ -34,6 +34,7 @@ pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
 pub use recreation::Recreation;
+pub use release::only_helm_conflicts;
 use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
 
