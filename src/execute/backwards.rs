@@ -6,10 +6,8 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-
 use super::Hands;
+use super::budget::{Crew, Turn};
 use crate::plan::{BackStep, Deed, Stage};
 use crate::run::Stop;
 
@@ -108,27 +106,26 @@ async fn go_through<'p>(
 ) {
     let all = waiting.clone();
     let nothing = BackWork::default();
-    let mut running = FuturesUnordered::new();
+    let mut crew = Crew::of(hands.budget);
     loop {
         leave_needed(waiting, standing, report, events);
-        while hands.budget.has_room() && hands.may_begin() {
+        while crew.has_room() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_free(step, &all, report)) else { break };
             let step = waiting.remove(next);
             events(BackEvent::Started(step));
             let work = work.get(&step.id()).unwrap_or(&nothing);
-            let place = hands.budget.enter();
-            running.push(async move {
+            crew.begin(|place| async move {
                 let begun = Instant::now();
                 let waits = |since, why: &[String]| events(BackEvent::Waits(step, since, why));
                 let result = step::go(step, work, hands, Scene { place: &place, waits: &waits }).await;
                 (step, result, begun.elapsed())
             });
         }
-        let ended = tokio::select! {
-            ended = running.next() => ended,
-            () = hands.budget.freed() => continue,
+        let (step, result, elapsed) = match crew.turn().await {
+            Turn::Ended(ended) => ended,
+            Turn::Room => continue,
+            Turn::Idle => break,
         };
-        let Some((step, result, elapsed)) = ended else { break };
         match result {
             Ok(()) => {
                 events(BackEvent::Done(step, elapsed));

@@ -1,8 +1,11 @@
 //! How many helms there are at once: some that work, which costs this host and the API server, and apart from them some that
 //! only wait, which costs next to nothing. Must not know what they do.
 
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 /// The two limits, and what is under way. What waits can begin to work again, after a hook: there can be more at work for a
@@ -28,19 +31,19 @@ impl Budget {
     }
 
     /// Whether one more may begin.
-    pub(super) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         let now = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.working < self.working && now.working + now.waiting < self.working + self.waiting
     }
 
     /// One more begins, with work.
-    pub(super) fn enter(&self) -> Place<'_> {
+    fn enter(&self) -> Place<'_> {
         self.change(|now| now.working += 1);
         Place { budget: self, waits: Mutex::new(false) }
     }
 
     /// Ends when there may be room that was not there before.
-    pub(super) async fn freed(&self) {
+    async fn freed(&self) {
         self.freed.notified().await;
     }
 
@@ -83,6 +86,46 @@ impl Now {
         } else {
             self.waiting -= 1;
             self.working += 1;
+        }
+    }
+}
+
+/// All that is under way within a budget.
+pub(super) struct Crew<'b, F> {
+    budget: &'b Budget,
+    running: FuturesUnordered<F>,
+}
+
+/// What happened next.
+pub(super) enum Turn<T> {
+    /// One has ended.
+    Ended(T),
+    /// There may be room that was not there before.
+    Room,
+    /// Nothing is under way.
+    Idle,
+}
+
+impl<'b, F: Future> Crew<'b, F> {
+    pub fn of(budget: &'b Budget) -> Crew<'b, F> {
+        Crew { budget, running: FuturesUnordered::new() }
+    }
+
+    /// Whether one more may begin.
+    pub fn has_room(&self) -> bool {
+        self.budget.has_room()
+    }
+
+    /// Begins one, with a place of its own.
+    pub fn begin(&self, one: impl FnOnce(Place<'b>) -> F) {
+        self.running.push(one(self.budget.enter()));
+    }
+
+    /// Waits for what happens next.
+    pub async fn turn(&mut self) -> Turn<F::Output> {
+        tokio::select! {
+            ended = self.running.next() => ended.map_or(Turn::Idle, Turn::Ended),
+            () = self.budget.freed(), if !self.running.is_empty() => Turn::Room,
         }
     }
 }

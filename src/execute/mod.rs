@@ -16,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use zeroize::Zeroizing;
 
 use crate::plan::{Action, Plan, Step};
@@ -28,7 +26,7 @@ use crate::tools::{Helm, Kubectl};
 
 pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
 pub use budget::Budget;
-use budget::Place;
+use budget::{Crew, Place, Turn};
 
 pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
@@ -267,25 +265,24 @@ async fn run_tier<'p>(
     report: &mut Report,
 ) {
     let mut waiting: Vec<&Step> = changes.to_vec();
-    let mut running = FuturesUnordered::new();
+    let mut crew = Crew::of(hands.budget);
     loop {
         skip_hopeless(&mut waiting, report, events);
-        while hands.budget.has_room() && report.ended.is_none() && hands.may_begin() {
+        while crew.has_room() && report.ended.is_none() && hands.may_begin() {
             let Some(next) = waiting.iter().position(|step| is_ready(step, changes, report)) else { break };
             let step = waiting.remove(next);
             events(Event::Started(step));
-            let place = hands.budget.enter();
-            running.push(async move {
+            crew.begin(|place| async move {
                 let begun = Instant::now();
                 let result = undertaken(step, &work[&step.release], hands, &place, events).await;
                 (step, result, begun.elapsed())
             });
         }
-        let ended = tokio::select! {
-            ended = running.next() => ended,
-            () = hands.budget.freed() => continue,
+        let (step, result, elapsed) = match crew.turn().await {
+            Turn::Ended(ended) => ended,
+            Turn::Room => continue,
+            Turn::Idle => break,
         };
-        let Some((step, result, elapsed)) = ended else { break };
         match result {
             Ok(()) => {
                 events(Event::Done(step, elapsed));
