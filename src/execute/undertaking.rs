@@ -158,10 +158,26 @@ impl Undertaking {
     /// # Errors
     /// [`Cause`] when it must not begin.
     pub(super) async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), Cause> {
+        self.begins_unless(release, namespace, at_most, |_| true).await
+    }
+
+    /// The same of a removal: that somebody else has removed the release, such as the helm of a killed run, is no reason
+    /// to leave what goes with it.
+    pub(super) async fn begins_removal(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), Cause> {
+        self.begins_unless(release, namespace, at_most, |moved| moved.found.is_some()).await
+    }
+
+    async fn begins_unless(
+        &self,
+        release: &str,
+        namespace: &str,
+        at_most: Duration,
+        counts: fn(&Moved) -> bool,
+    ) -> Result<(), Cause> {
         if let Some(stop) = self.stop() {
             return Err(Cause::Stopped(stop));
         }
-        if let Some(moved) = self.moved(release, namespace).await? {
+        if let Some(moved) = self.moved(release, namespace).await?.filter(counts) {
             return Err(Cause::Moved(moved));
         }
         let change = |entry: &mut Entry| {

@@ -288,6 +288,53 @@ fn what_is_pending_is_removed_as_it_is() {
     }
 }
 
+/// Jobs before a release goes: some seconds of work.
+const SLOW_HOOKS: &str = "{{- range $i := until 4 }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $.Release.Name }}-before-{{ $i }}
+  namespace: {{ $.Release.Namespace }}
+  annotations: {helm.sh/hook: pre-delete, helm.sh/hook-weight: {{ $i | quote }}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: job, image: \"registry.example.org/e2e/job:1\"}]
+{{- end }}
+";
+
+/// Whether a helm removes something in a namespace.
+fn is_removing(namespace: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok()).any(|line| {
+        let has = |wanted: &str| line.split(|byte| *byte == 0).any(|arg| arg == wanted.as_bytes());
+        has("uninstall") && has(namespace)
+    })
+}
+
+/// platctl is killed while its helm removes: the same command waits for that helm, and goes on from where it is.
+#[test]
+fn a_killed_removal_is_gone_on_with() {
+    let small = Small::new("killed-gone").release("one", "db", "").release("two", "web", "needs: [db]\n");
+    template(&small, "two", "web", "before", SLOW_HOOKS);
+    template(&small, "two", "web", "lasting", LASTING);
+    let small = small.locked();
+    small.apply().ok();
+    let destroy = ["destroy", "-e", "site", "--confirm", "site", "--delete-pvcs", "web"];
+    let running = small.platctl().args(destroy).start(small.folder());
+    until("helm is at work", || is_removing("killed-gone"));
+    running.signal(Signal::KILL);
+    running.wait().exits(128 + 9);
+    assert!(is_removing("killed-gone"), "it outlives platctl");
+    let output = small.run(&destroy).ok();
+    assert_says(&output, &["Waiting", "left at work on web", "2 of 2"]);
+    assert!(small.states().is_empty() && names("deployments", "killed-gone").is_empty(), "{}", output.screen());
+    assert!(names("persistentvolumeclaims", "killed-gone").is_empty(), "{}", output.screen());
+    let _ = rig().tool("kubectl", &["delete", "crd", "webs.killed-gone.example.org"]);
+}
+
 /// A hook that never ends before the release would go.
 const FAILING_HOOK: &str = "apiVersion: batch/v1
 kind: Job
