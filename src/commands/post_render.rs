@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::execute::lease::Fence;
 use crate::files;
 use crate::object::Stream;
-use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt};
+use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt, with_names};
+use crate::run::lease::Fence;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind};
 
 /// The most that helm may hand over.
@@ -56,7 +56,7 @@ pub async fn run(context: &Context) -> Result<u8, Failures> {
     if let Some(fence) = &task.fence {
         fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
     }
-    context.ui.deliver(&rewritten)?;
+    context.ui.deliver(&with_names(rewritten, &task.rewriting))?;
     Ok(0)
 }
 

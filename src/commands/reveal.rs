@@ -1,5 +1,5 @@
-//! Secrets in the clear, for `apply` alone and only when something is changed: decrypted by the locked sops, and from
-//! then on hidden in everything that is written.
+//! Secrets in the clear, for `apply` when something is changed, and for `diff` and `plan` where there is a key: decrypted by
+//! the locked sops, and from then on hidden in everything that is written.
 
 use std::collections::BTreeSet;
 

@@ -81,6 +81,11 @@ pub fn live(there: Option<Json>, would: Json, how: &Comparison<'_>) -> Option<Ob
     Some(diff)
 }
 
+/// An object that is in the cluster and would be deleted.
+pub fn live_gone(there: Json, how: &Comparison<'_>) -> Option<ObjectDiff> {
+    object(Some(without_servers_fields(there)), None, how)
+}
+
 /// An object without what only the API server writes into it.
 pub fn without_servers_fields(mut object: Json) -> Json {
     if let Some(map) = object.as_object_mut() {

@@ -25,7 +25,7 @@ use serde_json::Value as Json;
 pub use claims::{Claim, claims};
 pub use definitions::{DefinitionDiff, definitions, definitions_of};
 pub use lines::{Hunk, Line, Sign};
-pub use live::{as_helm_applies, live, without_servers_fields};
+pub use live::{as_helm_applies, live, live_gone, without_servers_fields};
 pub use managers::{Manager, Managers};
 pub use objects::{object, objects};
 pub use release::{Counts, NewImage, ReleaseChange, ReleaseDiff, Report};

@@ -181,7 +181,7 @@ async fn apply_crds(
 }
 
 /// Whether every conflict kubectl reports is with the field manager `helm`.
-fn only_helm_conflicts(stderr: &str) -> bool {
+pub fn only_helm_conflicts(stderr: &str) -> bool {
     let mut others = stderr
         .lines()
         .filter_map(|line| line.split("conflicts with \"").nth(1).or(line.split("conflict with \"").nth(1)));

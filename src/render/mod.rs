@@ -3,6 +3,7 @@
 
 mod brought;
 mod cache;
+mod called;
 mod culprit;
 mod discover;
 mod downloads;
@@ -29,6 +30,7 @@ use cache::Key;
 use offer::Offer;
 
 pub use cache::Cache;
+pub use called::{names_of, with_names};
 pub use culprit::{Culprit, culprits};
 pub use discover::{Confidence, Finding, Found, Known, Place, discover, without_place};
 pub use downloads::{Download, downloads};

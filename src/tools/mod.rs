@@ -27,6 +27,6 @@ pub use kubectl::{Cascade, Cluster, DryRun, Kubectl, MarkedDefinition, Write, se
 pub use orphan::{at_work, with_label};
 pub use plugin::write_post_renderer;
 pub use process::{CallError, Interrupt, Interrupter};
-pub use refusal::{Transient, denied, immutable, transient};
+pub use refusal::{Transient, denied, immutable, transient, without_value};
 pub use script::{Script, ScriptError};
 pub use sops::{Sops, exit as sops_exit};

@@ -74,6 +74,14 @@ pub fn denied(word: &str) -> Option<(String, String)> {
     Some((name, why.trim_start_matches(':').trim().to_owned()))
 }
 
+/// What the API server says of a field, without its value: that may be long, and hold secrets.
+pub fn without_value(word: &str) -> String {
+    const SAYS: &str = "Invalid value: ";
+    let Some((before, value)) = word.split_once(SAYS) else { return word.to_owned() };
+    let reason = value.rsplit_once(": ").map_or("", |(_, reason)| reason);
+    format!("{before}{SAYS}…: {reason}")
+}
+
 /// Whether something was refused because a field of an object never changes.
 pub fn immutable(word: &str) -> bool {
     const NEVER: [&str; 9] = [
@@ -154,5 +162,23 @@ mod tests {
             assert!(immutable(word), "{word}");
         }
         assert!(!immutable("spec.replicas: Invalid value: -3"));
+    }
+
+    #[test]
+    fn a_value_is_left_out_of_what_is_said_of_it() {
+        for (word, said) in [
+            (
+                "The Job \"a\" is invalid: spec.template: Invalid value: {\"Env\":[{\"Value\":\"hush: hush\"}]}: field is immutable",
+                "The Job \"a\" is invalid: spec.template: Invalid value: …: field is immutable",
+            ),
+            (
+                "x: [a: Invalid value: \"hush\": no, b: Invalid value: {hush}: field is immutable]",
+                "x: [a: Invalid value: …: field is immutable]",
+            ),
+            ("Invalid value: hush", "Invalid value: …: "),
+            ("data: Forbidden: field is immutable", "data: Forbidden: field is immutable"),
+        ] {
+            assert_eq!(without_value(word), said);
+        }
     }
 }

@@ -272,6 +272,16 @@ fn a_plan_names_definitions_that_change() {
     put(&shop.fake("existing"), there("v1beta1"));
     let lossy = "changed, objects that are there may lose something: see `platctl diff`";
     plan(Some(&format!("CustomResourceDefinition stores.example.org  {lossy}")));
+    // What the API server would say to it is asked, with apply's own words for it.
+    let conflict =
+        "error: Apply failed with 1 conflict: conflict with \"NAME\" using apiextensions.k8s.io/v1: .spec.versions\n";
+    put(&shop.fake("fail/apply"), conflict.replace("NAME", "cainjector"));
+    let output = shop.run(&store).ok();
+    let said = "apply would change something, and then fail, for 1 reason\n\
+                error[E0410]: store: cannot apply its custom resource definitions: kubectl failed\n";
+    assert!(output.stdout.contains(said), "{}", output.screen());
+    put(&shop.fake("fail/apply"), conflict.replace("NAME", "helm"));
+    assert!(!shop.run(&store).ok().stdout.contains("E0410"));
     put(&shop.fake("fail/get---ignore-not-found"), "Error from server (Forbidden): no\n");
     let output = shop.run(&store).ok();
     assert!(output.stderr.contains("warning: resource definitions are not compared"), "{}", output.screen());
@@ -364,5 +374,24 @@ fn a_plan_without_changes_asks_nobody_else() {
         let calls = shop.calls();
         assert!(matches!(&calls[..], [one] if one.starts_with("kubectl get secrets")), "{calls:?}");
         assert!(shop.upstream.requests().is_empty());
+    }
+}
+
+/// What helm stored of many releases is one list, for a plan as for apply.
+#[test]
+fn records_of_many_releases_are_one_list() {
+    let shop = Shop::locked();
+    shop.run(&["apply", "-e", "prod"]).ok();
+    for release in ["api", "jobs", "queue", "web"] {
+        put(&shop.file(&format!("environments/prod/releases/{release}.yaml")), "replicas: 7\n");
+    }
+    for args in [&["plan", "-e", "prod"][..], &["apply", "-e", "prod"]] {
+        shop.forget_calls();
+        shop.run(args).ok();
+        let calls = shop.calls();
+        let records =
+            |part: &str| calls.iter().filter(|call| call.contains("get --raw") && call.contains(part)).count();
+        let (lists, each) = (records("/api/v1/secrets?"), records("/secrets/sh.helm.release.v1."));
+        assert_eq!((lists, each), (1, 0), "{calls:#?}");
     }
 }

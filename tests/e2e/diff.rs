@@ -165,3 +165,97 @@ fn secrets_of_a_chart_are_named_and_never_shown() {
         assert!(!output.screen().contains("hush") && !output.screen().contains("aHVzaC"), "{}", output.screen());
     }
 }
+
+/// Pods are given digests. What the old one was called stands in helm's record, where helm keeps it.
+#[test]
+fn an_image_is_called_as_it_was() {
+    let small = Small::new("diff-image").release("one", "app", "");
+    small.values("app", "hooks: 1\n");
+    let small = small.locked();
+    small.apply().ok();
+    small.edit("templates/one/app/chart/templates/deployment.yaml", "e2e/app:1", "e2e/app:2");
+    small.run(&["lock"]).ok();
+    let (old, new) = ("registry.example.org/e2e/app:1", "registry.example.org/e2e/app:2");
+    for base in [&[][..], &["--live"]] {
+        let output = diff(&small, base).exits(2);
+        let image = format!("containers[name=main].image\n        - {old}\n        + {new}\n");
+        says(&output, &[&image, &format!("+ image {new}"), &format!("- image {old}\n")]);
+    }
+    small.apply().ok();
+    diff(&small, &["--live"]).ok();
+}
+
+#[test]
+fn objects_that_go_are_listed_and_hooks_are_said_to_be_left_out() {
+    let small = Small::new("diff-gone").release("one", "app", "");
+    small.values("app", "hooks: 1\n");
+    let more = "templates/one/app/chart/templates/more.yaml";
+    let map = |name: &str, rest: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}{rest}}}\ndata: {{a: b}}\n---\n")
+    };
+    let kept = ", annotations: {helm.sh/resource-policy: keep}";
+    let definition = definition(&version("v1", true, "size: {type: integer}")).replace("gadgets", "widgets");
+    let definition = definition.replace("Gadget", "Widget").replace("gadget", "widget");
+    small.put("templates/one/app/chart/crds/widgets.yaml", &definition);
+    let widget = "apiVersion: diff.example.org/v1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 1}\n";
+    small.put(more, &(map("goes", "") + &map("went", "") + &map("stays", kept) + widget));
+    let small = small.locked();
+    small.apply().ok();
+    kubectl(&["delete", "configmap", "went", "--namespace=diff-gone"]);
+    small.put(more, "");
+    small.run(&["lock"]).ok();
+    let output = diff(&small, &["--live"]).exits(2);
+    says(
+        &output,
+        &["- ConfigMap goes", "- Widget w", "ConfigMap stays: no longer rendered; it stays", "hooks are left out"],
+    );
+    assert!(!output.stdout.contains("ConfigMap went"), "{}", output.screen());
+    // What is of a kind that is gone is gone, too.
+    kubectl(&["delete", "customresourcedefinition", "widgets.diff.example.org"]);
+    std::fs::remove_file(small.path("templates/one/app/chart/crds/widgets.yaml")).unwrap();
+    small.run(&["lock"]).ok();
+    let output = diff(&small, &["--live"]).exits(2);
+    says(&output, &["- ConfigMap goes"]);
+    assert!(!output.stdout.contains("Widget"), "{}", output.screen());
+}
+
+/// A plan asks what the API server would say to definitions that are there.
+#[test]
+fn definitions_that_can_not_be_applied_are_foreseen() {
+    let small = Small::new("diff-refused-crd").release("one", "app", "");
+    let crd = small.path("templates/one/app/chart/crds/gears.yaml");
+    let gears = |versions: &str| {
+        definition(versions).replace("gadgets", "gears").replace("Gadget", "Gear").replace("gadget", "gear")
+    };
+    let theirs = gears(&version("v1", true, "size: {type: string}"));
+    let file = small.folder().join("gears.yaml");
+    put(&file, &theirs);
+    let by_hand = ["apply", "--server-side", "--field-manager=somebody", "-f", file.to_str().unwrap()];
+    kubectl(&by_hand);
+    put(&crd, gears(&version("v1", true, "size: {type: integer}")));
+    let own = small.path("templates/one/app/chart/crds/wheels.yaml");
+    put(&own, theirs.replace("gear", "wheel").replace("Gear", "Wheel"));
+    let small = small.locked();
+    let plan = || small.run(&["plan", "-e", "site"]).ok();
+    let conflict = "conflict with \"somebody\"";
+    let output = plan();
+    says(
+        &output,
+        &["CustomResourceDefinition gears.diff.example.org  changed", "error[E0410]: app: cannot apply", conflict],
+    );
+    let applied = small.apply().exits(1);
+    assert!(applied.stderr.contains("error[E0410]: app: cannot apply"), "{}", applied.screen());
+    assert!(applied.stderr.contains(conflict), "{}", applied.screen());
+    // What others set just as we would is no conflict.
+    put(&crd, theirs);
+    small.run(&["lock"]).ok();
+    assert!(!plan().stdout.contains("E0410"));
+    small.apply().ok();
+    // A version in which objects are stored may not go.
+    let next = gears(&version("v2", true, "size: {type: string}"));
+    put(&own, next.replace("gear", "wheel").replace("Gear", "Wheel"));
+    small.run(&["lock"]).ok();
+    let output = plan();
+    says(&output, &["apply would change something, and then fail, for 1 reason", "storedVersions"]);
+    kubectl(&["delete", "customresourcedefinition", "gears.diff.example.org", "wheels.diff.example.org"]);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::platform::Small;
 use crate::rig::rig;
@@ -182,4 +182,75 @@ fn what_can_not_be_changed_in_place_is_found_before_anything_is() {
     for kind in ["storageclass", "priorityclass", "ingressclass", "clusterrolebinding"] {
         let _ = rig().tool("kubectl", &["delete", kind, "app-immutable"]);
     }
+}
+
+/// Two Jobs and a Secret that never change: a secret in one, a sum of it in the other.
+const SECRET: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: {{ .Release.Name }}-told}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - {name: main, image: \"registry.example.org/e2e/job:1\", env: [{name: TOKEN, value: {{ .Values.token | quote }}}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: {{ .Release.Name }}-summed}
+spec:
+  template:
+    metadata: {annotations: {checksum/secret: {{ .Values.token | sha256sum }}}}
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: \"registry.example.org/e2e/job:1\"}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: {{ .Release.Name }}-frozen}
+immutable: true
+data: {token: {{ .Values.token | b64enc }}}
+";
+
+/// What holds a secret, or follows one, is compared with the secret itself, where there is a key.
+#[test]
+fn fields_that_never_change_and_hold_secrets_are_foreseen() {
+    let small = Small::new("immutable-secret").release("one", "app", "");
+    small.put("templates/one/app/chart/templates/secret.yaml", SECRET);
+    small.put("templates/one/app/values.yaml", "token: \"{{ secret('app.token') }}\"\n");
+    small.edit("environments/site/environment.yaml", "kubectl: 1.34.4", "kubectl: 1.34.4, sops: 3.13.3");
+    let key = small.key();
+    small.seal(&json!({"app": {"token": "hush-old-word"}}));
+    let small = small.locked();
+    let run = |args: &[&str]| {
+        let output = small.platctl().env("SOPS_AGE_KEY_FILE", &key).args(args).run();
+        assert!(!output.screen().contains("-word"), "{}", output.screen());
+        output
+    };
+    run(&["apply", "-e", "site"]).ok();
+    // The secret is what it was: nothing of it is in the way of another change.
+    small.values("app", "replicas: 2\n");
+    let plan = run(&["plan", "-e", "site"]).ok();
+    assert!(!plan.stdout.contains("apply would change nothing"), "{}", plan.screen());
+    run(&["apply", "-e", "site"]).ok();
+
+    small.seal(&json!({"app": {"token": "hush-new-word"}}));
+    let records = rig().records("immutable-secret");
+    let output = run(&["apply", "-e", "site"]).exits(4);
+    let plan = run(&["plan", "-e", "site"]).ok();
+    for (title, field) in
+        [("Job app-told", "spec.template"), ("Job app-summed", "spec.template"), ("Secret app-frozen", "data")]
+    {
+        let said = format!("error[E0445]: app: {title}: `{field}` can't be changed in place");
+        assert!(output.stderr.contains(&said), "no `{said}` in\n{}", output.screen());
+        assert!(plan.stdout.contains(&said), "no `{said}` in\n{}", plan.screen());
+    }
+    assert_eq!(rig().records("immutable-secret"), records, "nothing was changed");
+    // Without a key that can't be told, and is said.
+    let plan = small.run(&["plan", "-e", "site"]).ok();
+    assert!(plan.stdout.contains("fields that never change are not compared: "), "{}", plan.screen());
+    assert!(!plan.stdout.contains("E0445"), "{}", plan.screen());
+    run(&["apply", "-e", "site", "--recreate", "app"]).ok();
+    let frozen = rig().get(&["secret", "app-frozen", "--namespace=immutable-secret"]);
+    assert_eq!(frozen["data"]["token"], "aHVzaC1uZXctd29yZA==");
 }

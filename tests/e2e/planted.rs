@@ -2,18 +2,16 @@
 //! written, kept or given to a process as an argument.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::platform::Small;
-use crate::rig::{bin, rig};
+use crate::rig::rig;
 use crate::support::planted::Planted;
-use crate::support::{Output, put, read, static_executable};
+use crate::support::{Output, read, static_executable};
 
 const HARD: &str = "q\"uo'te: co:lon\n{{ braces }} - %41&é\\end";
 /// helm 4 refuses what a chart makes of these; a Secret that we make takes them.
@@ -64,31 +62,13 @@ impl Place {
             "plainHTTP: true",
             "plainHTTP: true, pullSecret: registry-pull",
         );
-        let key = small.folder().join("key");
-        let keygen = |args: &[&str]| {
-            let output = Command::new(bin().join("age-keygen")).args(args).output().unwrap();
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
-        };
-        keygen(&["-o", key.to_str().unwrap()]);
-        let place = Place { small, key: key.clone() };
+        let key = small.key();
+        let place = Place { small, key };
         let plain = json!({
             "app": {"hard": HARD, "odd": ODD, "yaml": LIKE_YAML, "tls": {"key": PEM}},
             "registry-pull": {"username": "planted-puller", "password": PULL},
         });
-        let args = [
-            "encrypt",
-            "--input-type=json",
-            "--output-type=yaml",
-            "--filename-override=secrets.yaml",
-            "--age",
-            &keygen(&["-y", key.to_str().unwrap()]),
-        ];
-        let mut sops = Command::new(bin().join("sops"));
-        let mut sops = sops.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        sops.stdin.take().unwrap().write_all(plain.to_string().as_bytes()).unwrap();
-        let sealed = sops.wait_with_output().unwrap();
-        assert!(sealed.status.success());
-        put(&place.small.path("environments/site/secrets.yaml"), sealed.stdout);
+        place.small.seal(&plain);
         place
     }
 

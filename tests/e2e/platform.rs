@@ -1,11 +1,14 @@
 //! Small platforms made for one test: own charts in a namespace that has the test's name.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::rig::{Rig, rig};
+use crate::rig::{Rig, bin, rig};
 use crate::support::{Output, Platctl, put, read};
 
 /// A platform with the environment `site` for the rig. Releases are in the tiers `one` and `two`.
@@ -125,6 +128,36 @@ impl Small {
     pub fn locked(self) -> Small {
         self.run(&["lock"]).ok();
         self
+    }
+
+    /// A key of age, which this makes.
+    pub fn key(&self) -> PathBuf {
+        let key = self.folder.path().join("key");
+        assert!(
+            Command::new(bin().join("age-keygen"))
+                .arg("-o")
+                .arg(&key)
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success()
+        );
+        key
+    }
+
+    /// Seals the environment's secrets for that key.
+    pub fn seal(&self, plain: &Value) {
+        let recipient = Command::new(bin().join("age-keygen")).arg("-y").arg(self.folder.path().join("key")).output();
+        let recipient = String::from_utf8(recipient.unwrap().stdout).unwrap();
+        let mut sops = Command::new(bin().join("sops"));
+        let sops =
+            sops.args(["encrypt", "--input-type=json", "--output-type=yaml", "--filename-override=secrets.yaml"]);
+        let sops = sops.args(["--age", recipient.trim()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut sops = sops.spawn().unwrap();
+        sops.stdin.take().unwrap().write_all(plain.to_string().as_bytes()).unwrap();
+        let sealed = sops.wait_with_output().unwrap();
+        assert!(sealed.status.success());
+        put(&self.path("environments/site/secrets.yaml"), sealed.stdout);
     }
 
     /// The rig it is on.

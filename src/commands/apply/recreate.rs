@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::Value as Json;
 
+use crate::commands::diff::cluster;
 use crate::commands::installation::Installation;
-use crate::definition::{self, Release};
+use crate::definition::Release;
 use crate::diff;
 use crate::execute::Recreation;
 use crate::object::Stream;
@@ -44,7 +45,8 @@ impl Anew {
     }
 }
 
-/// Looks for what can't be changed in place, of the releases that helm upgrades.
+/// Looks for what can't be changed in place, of the releases that helm upgrades. What is rendered must hold the secrets
+/// themselves where charts get some: a chart may do anything with a token, and what it makes of it is no difference.
 ///
 /// # Errors
 /// [`Failures`] when a release is named that there is not.
@@ -58,12 +60,21 @@ pub async fn recreations(
 ) -> Result<Anew, Failures> {
     check_names(installation, allowed)?;
     let upgraded = plan.upgrades();
-    let each =
-        rendered.iter().filter(|(release, _)| upgraded.contains(&release.name)).map(|(release, rendered)| async move {
-            let found = of_release(installation, observed, release, rendered, kubectl, allowed).await?;
-            Ok::<_, Failures>((release.name.clone(), found))
-        });
-    let found: Vec<(String, Found)> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+    let upgraded: Vec<_> = rendered.iter().filter(|(release, _)| upgraded.contains(&release.name)).collect();
+    // What can't be known beforehand helm's upgrade will tell; who may not list all records may still read each.
+    let listed = match upgraded.len() {
+        0..cluster::MANY => Vec::new(),
+        _ => cluster::listed(kubectl, &installation.definition).await.unwrap_or_default(),
+    };
+    let listed = &listed;
+    let each = upgraded.into_iter().map(|(release, rendered)| async move {
+        let found = match record(kubectl, observed, release, listed).await {
+            Some(record) => of_release(installation, release, rendered, &record, kubectl, allowed).await,
+            None => Found::default(),
+        };
+        (release.name.clone(), found)
+    });
+    let found: Vec<(String, Found)> = stream::iter(each).buffered(AT_ONCE).collect().await;
     let mut anew = Anew::default();
     for (release, found) in found {
         anew.refused.extend(found.refused.iter().map(|(fixed, word)| failure::fixed(&release, fixed, word)));
@@ -88,26 +99,30 @@ struct Found {
     refused: Vec<(Fixed, String)>,
 }
 
+/// What helm stored of a release that was deployed last: of the list, or asked for by itself.
+async fn record(kubectl: &Kubectl, observed: &Observation, release: &Release, listed: &[Record]) -> Option<Record> {
+    let Release { name, namespace, .. } = release;
+    let newest = observed.get(namespace, name)?;
+    let revision = newest.deployed.unwrap_or(newest.revision);
+    let is_it = |r: &&Record| r.name == *name && r.namespace == *namespace && r.revision == revision;
+    if let Some(record) = listed.iter().find(is_it) {
+        return Some(record.clone());
+    }
+    Record::read(&kubectl.release_record(namespace, name, revision).await.ok()?).ok()
+}
+
 async fn of_release(
     installation: &Installation,
-    observed: &Observation,
     release: &Release,
     rendered: &Rendered,
+    record: &Record,
     kubectl: &Kubectl,
     allowed: &[String],
-) -> Result<Found, Failures> {
-    let Some(newest) = observed.get(&release.namespace, &release.name) else { return Ok(Found::default()) };
-    let revision = newest.deployed.unwrap_or(newest.revision);
-    // What can't be known beforehand helm's upgrade will tell.
-    let Ok(secret) = kubectl.release_record(&release.namespace, &release.name, revision).await else {
-        return Ok(Found::default());
-    };
-    let Ok(record) = Record::read(&secret) else { return Ok(Found::default()) };
-    let Some(stream) = rewritten(installation, release, rendered) else { return Ok(Found::default()) };
+) -> Found {
+    let Some(stream) = rewritten(installation, release, rendered) else { return Found::default() };
     let objects = diff::as_helm_applies(&stream, &release.name, &release.namespace);
     let suspects: Vec<(Fixed, &Json)> = plan::fixed(&record.stream, &stream, &release.namespace)
         .into_iter()
-        .filter(|fixed| definition::tokens(stream.text_of(&stream.objects[fixed.object])).next().is_none())
         .filter_map(|fixed| Some((find(&objects, &stream, fixed.object)?, fixed)))
         .map(|(object, fixed)| (fixed, object))
         .collect();
@@ -129,7 +144,7 @@ async fn of_release(
             false => found.refused.push((fixed, word)),
         }
     }
-    Ok(found)
+    found
 }
 
 /// What is rendered, with the images that helm will have put there.

@@ -13,11 +13,11 @@ use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, push, reveal};
 use crate::definition::{Definition, Release, Tier};
-use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, Budget, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
 use crate::plan::{self, Action, Because, Observation, Plan, Step};
 use crate::render::{self, Expected, Rendered};
+use crate::run::journal::{Asked, Entry};
 use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::surroundings::GUARD_SALT;
@@ -61,10 +61,17 @@ pub(super) async fn change(
     if let Some(saved) = site.saved {
         reviewed::check_renders(saved, installation, &pairs)?;
     }
-    let anew = recreate::recreations(installation, plan, &observed, &pairs, kubectl, how.recreate).await?;
-    let mut anew = anew.allowed()?;
     let salt = guard::salt()?;
-    let mut expected = guard::expected(context, workspace, installation, plan, &pairs, &revealed, &salt).await?;
+    let (mut anew, mut expected) = {
+        let upgrades = plan.upgrades();
+        let is_compared = |release: &&Release| !release.guard.is_live() || upgrades.contains(&release.name);
+        let secret = releases.iter().copied().filter(|release| !release.value_secrets.is_empty()).filter(is_compared);
+        let secret: Vec<&Release> = secret.collect();
+        let clear = guard::with_secrets(context, workspace, installation, &upgrades, &secret, &revealed).await?;
+        let pairs: Vec<_> = pairs.iter().map(|(r, render)| (*r, clear.get(&r.name).unwrap_or(render))).collect();
+        let anew = recreate::recreations(installation, plan, &observed, &pairs, kubectl, how.recreate).await?;
+        (anew.allowed()?, guard::expected(installation, &pairs, &salt)?)
+    };
     push_images(context, workspace, installation, &releases).await?;
 
     let mut helm = began.helm(context, workspace.helm(context, environment).await?)?;

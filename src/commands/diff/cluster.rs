@@ -17,7 +17,7 @@ use crate::tools::{CallError, Kubectl};
 use crate::ui::failure::{self, Code, Failure, Failures};
 
 /// From so many records on, one list of all costs less than a request for each: every kubectl takes some 45 ms of a core.
-const MANY: usize = 4;
+pub const MANY: usize = 4;
 /// Records that are asked for at the same time.
 const AT_ONCE: usize = 4;
 
@@ -78,13 +78,15 @@ pub async fn records(
 }
 
 /// Every deployed record of an environment; an error is one of the list alone.
-pub(super) async fn listed(kubectl: &Kubectl, definition: &Definition) -> Result<Vec<Record>, ListError> {
+pub async fn listed(kubectl: &Kubectl, definition: &Definition) -> Result<Vec<Record>, ListError> {
     list(kubectl, &definition.environment.platform, &definition.environment.name).await
 }
 
 /// Why no list could be had.
-pub(super) enum ListError {
+pub enum ListError {
+    /// The cluster can't be asked.
     Call(CallError),
+    /// One of them is no record.
     Record,
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn compare(
     let mut failures = old_rendering.failures;
     failures.extend(new_rendering.failures);
     failures.dedup();
-    Ok(Outcome { report, failures, names: release::names(&[&old, new]) })
+    Ok(Outcome { report, failures, names: release::names(&[&old, new], std::iter::empty()) })
 }
 
 /// What the old side wants of the releases that are meant. There, what is selected may not be known.

@@ -9,17 +9,22 @@ use serde_json::Value as Json;
 use super::cluster::{self, Cluster};
 use super::hidden::Hidden;
 use super::release::{self, Compared};
-use super::side::Side;
+use super::side::{Rendering, Side};
 use super::{Asked, Outcome};
 use crate::commands::{Context, records};
 use crate::definition::Release;
 use crate::diff::{self, Comparison, ReleaseDiff, Report};
 use crate::plan::{Action, Plan};
-use crate::tools::{DryRun, Kubectl};
+use crate::record::Record;
+use crate::tools::{CallError, DryRun, Kubectl};
 use crate::ui::failure::{self, Failures};
 
 /// The name under which helm applies.
 const HELM: &str = "helm";
+/// What keeps an object when it is no longer rendered.
+const KEEP: &str = "helm.sh/resource-policy";
+/// What kubectl says of a kind that the API server does not serve.
+const UNKNOWN_KIND: &str = "no matches for kind";
 /// Releases that are asked about at the same time.
 const AT_ONCE: usize = 4;
 
@@ -53,7 +58,7 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         unchanged: 0,
         releases: Vec::new(),
         failed: rendering.failed(&releases),
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(hooks_left_out(&rendering)).collect(),
     };
     let shown: Vec<&Release> = releases.clone();
     let compared = releases.iter().filter_map(|release| {
@@ -74,7 +79,7 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         let release = definition.releases.iter().find(|release| release.name == step.release);
         report.releases.extend(release.and_then(|release| release::blocked(new, release, step)));
     }
-    Ok(Outcome { report, failures: rendering.failures, names: release::names(&[new]) })
+    Ok(Outcome { report, failures: rendering.failures, names: release::names(&[new], cluster.records.values()) })
 }
 
 async fn one_release(
@@ -101,6 +106,8 @@ async fn one_release(
         .map(|(o, _)| o.clone())
         .collect();
     let there = kubectl.existing(&known).await.map_err(failed)?;
+    let dropped = dropped(record, &would, one.release);
+    let still_there = existing_of_any_kind(kubectl, &dropped).await.map_err(failed)?;
     let hidden = Hidden::of(one.side, Some(one.release), record, Some(one.wanted), one.secrets);
     let veils = [one.side.veil(hidden.masker(), false), one.side.veil(hidden.masker(), false)];
     let how = Comparison { namespace, old: &veils[0], new: &veils[1], context: asked.unified };
@@ -108,7 +115,7 @@ async fn one_release(
     diff.objects = one.owned(cluster, plan, &how)?;
     diff.definitions = one.live_definitions(cluster);
     for (sent, answer) in would.iter().zip(answers) {
-        let title = format!("{} {}", text(&sent["kind"]), text(&sent["metadata"]["name"]));
+        let title = title(sent);
         match answer {
             DryRun::Would(would) => {
                 let now = there.iter().find(|object| is_same(object, &would)).cloned();
@@ -123,9 +130,52 @@ async fn one_release(
             }
         }
     }
+    for object in still_there {
+        let is_kept = object["metadata"]["annotations"][KEEP] == "keep";
+        match is_kept {
+            true => diff.notes.push(format!("{}: no longer rendered; it stays, because of {KEEP}", title(&object))),
+            false => diff.objects.extend(diff::live_gone(object, &how)),
+        }
+    }
     one.images(&record.map_or_else(release::nothing, |record| Ok(record.stream.clone()))?, &mut diff);
     let is_changed = one.step.action != Action::Unchanged;
     Ok((is_changed || release::differs(&diff)).then_some(diff))
+}
+
+/// What helm installed and would not any more: it deletes that.
+fn dropped(record: Option<&Record>, would: &[Json], release: &Release) -> Vec<Json> {
+    let before = record.map(|record| diff::as_helm_applies(&record.stream, &release.name, &release.namespace));
+    let mut dropped = before.unwrap_or_default();
+    dropped.retain(|old| !would.iter().any(|new| is_same_of_any_version(old, new)));
+    dropped
+}
+
+/// Those of the objects that are there. Of a kind that is no longer served nothing is.
+async fn existing_of_any_kind(kubectl: &Kubectl, objects: &[Json]) -> Result<Vec<Json>, CallError> {
+    let is_unknown = |error: &CallError| error.stderr().contains(UNKNOWN_KIND);
+    match kubectl.existing(objects).await {
+        Err(error) if is_unknown(&error) => {}
+        found => return found,
+    }
+    let mut there = Vec::new();
+    for object in objects {
+        match kubectl.existing(std::slice::from_ref(object)).await {
+            Err(error) if is_unknown(&error) => {}
+            found => there.extend(found?),
+        }
+    }
+    Ok(there)
+}
+
+/// Said once, where there are any.
+fn hooks_left_out(rendering: &Rendering) -> Option<String> {
+    let mut objects = rendering.wanted.values().flat_map(|wanted| &wanted.stream.objects);
+    let has_hooks = objects.any(|object| object.hook.is_some() && !object.is_test());
+    has_hooks.then(|| "hooks are left out: they come and go, and are not there to be compared".to_owned())
+}
+
+fn title(object: &Json) -> String {
+    format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
 fn text(value: &Json) -> &str {
@@ -136,4 +186,11 @@ fn is_same(a: &Json, b: &Json) -> bool {
     let id =
         |o: &Json| [&o["apiVersion"], &o["kind"], &o["metadata"]["namespace"], &o["metadata"]["name"]].map(Json::clone);
     id(a) == id(b)
+}
+
+/// The same object, whatever version of its group's API it is written in.
+fn is_same_of_any_version(a: &Json, b: &Json) -> bool {
+    let group = |object: &Json| text(&object["apiVersion"]).rsplit_once('/').map(|(group, _)| group.to_owned());
+    let id = |o: &Json| [&o["kind"], &o["metadata"]["namespace"], &o["metadata"]["name"]].map(Json::clone);
+    group(a) == group(b) && id(a) == id(b)
 }

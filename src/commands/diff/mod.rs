@@ -32,7 +32,7 @@ pub struct Args {
     /// release]
     #[arg(value_name = "BASE", value_parser = Base::parse)]
     base: Option<Base>,
-    /// Compare with the objects in the cluster, as the API server would change them
+    /// Compare with the objects in the cluster, as the API server would change them; hooks are left out
     #[arg(long, conflicts_with = "base")]
     live: bool,
     /// Output format

@@ -195,8 +195,11 @@ pub(super) fn named(workspace: &Workspace) -> String {
     }
 }
 
-/// How images are called.
-pub(super) fn names(sides: &[&Side]) -> Names {
+/// How images are called: by the locks at hand, and by what was written down when a release was installed.
+pub(super) fn names<'r>(sides: &[&Side], records: impl Iterator<Item = &'r Record>) -> Names {
     let sites = sides.iter().filter_map(|side| Some(side.definition().environment.registry.as_ref()?.site.clone()));
-    Names::new(sides.iter().flat_map(|side| side.names()), sites)
+    let recorded: Vec<(String, String)> =
+        records.flat_map(|record| render::names_of(record.stream.text()).collect::<Vec<_>>()).collect();
+    // What is locked now comes last: it is what the rest of the screen calls it.
+    Names::new(recorded.into_iter().chain(sides.iter().flat_map(|side| side.names())), sites)
 }

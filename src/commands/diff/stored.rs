@@ -66,9 +66,10 @@ pub(super) async fn compare(context: &Context, new: &Side, asked: Asked) -> Resu
         report.releases.extend(plan.undeclared.iter().map(|name| left_alone(name, "no longer declared")));
         report.releases.extend(plan.switched_off.iter().map(|name| left_alone(name, "switched off")));
     }
+    let names = release::names(&[new], cluster.records.values());
     let failures: Vec<Failure> =
         rendering.failures.into_iter().chain(cluster.failures.into_iter().map(|(_, failure)| failure)).collect();
-    Ok(Outcome { report, failures, names: release::names(&[new]) })
+    Ok(Outcome { report, failures, names })
 }
 
 /// What there is to compare.

@@ -1,4 +1,5 @@
-//! Fields that the API server never changes, compared between what helm applied last and what it would apply now. From
+//! Fields that the API server never changes, compared between what helm applied last and what it would apply now, with
+//! their secrets; what is told is where they differ, never what they hold. From
 //! Kubernetes' own validation (pkg/apis/*/validation, 1.34). A difference here is a suspicion: defaults may make both
 //! the same, so the server is asked before anything is refused.
 
@@ -124,20 +125,10 @@ fn differing(old: &Object, new: &Object) -> Option<String> {
     })
 }
 
-/// What an object that says `immutable: true` may not change. Secrets stand in what is rendered as tokens, so that only
-/// their keys can be compared.
+/// What an object that says `immutable: true` may not change.
 fn frozen(old: &Object, new: &Object) -> Option<String> {
     let is_frozen = below(&old.node, "immutable").is_some_and(|node| node.value == Value::Bool(true));
-    let names = |object: &Object, field: &str| -> Option<Vec<String>> {
-        let map = below(&object.node, field)?.as_map()?;
-        let mut names: Vec<String> = map.0.iter().map(|entry| entry.key.clone()).collect();
-        names.sort();
-        Some(names)
-    };
-    let differs = |field: &&&str| match old.kind.as_str() {
-        "Secret" => names(old, field) != names(new, field),
-        _ => !same(below(&old.node, field), below(&new.node, field)),
-    };
+    let differs = |field: &&&str| !same(below(&old.node, field), below(&new.node, field));
     if !is_frozen {
         return None;
     }
@@ -252,6 +243,7 @@ mod tests {
             ("v1", "Secret", "type: Opaque", "type: kubernetes.io/tls", "type"),
             ("v1", "ConfigMap", "immutable: true\ndata: {a: b}", "immutable: true\ndata: {a: c}", "data"),
             ("v1", "Secret", "immutable: true\ndata: {a: b}", "immutable: true\ndata: {c: b}", "data"),
+            ("v1", "Secret", "immutable: true\ndata: {a: old}", "immutable: true\ndata: {a: new}", "data"),
             ("storage.k8s.io/v1", "StorageClass", "provisioner: a", "provisioner: b", "provisioner"),
             ("rbac.authorization.k8s.io/v1", "RoleBinding", "roleRef: {name: a}", "roleRef: {name: b}", "roleRef"),
             ("scheduling.k8s.io/v1", "PriorityClass", "value: 1", "value: 2", "value"),
@@ -283,7 +275,6 @@ mod tests {
                 "spec: {resources: {requests: {storage: 1Gi}}}",
                 "spec: {resources: {requests: {storage: 2Gi}}}",
             ),
-            ("v1", "Secret", "immutable: true\ndata: {a: token}", "immutable: true\ndata: {a: secret}"),
             ("v1", "ConfigMap", "data: {a: b}", "immutable: true\ndata: {a: c}"),
             ("example.org/v1", "Deployment", "spec: {selector: a}", "spec: {selector: b}"),
         ] {

@@ -127,6 +127,16 @@ impl Kubectl {
         self.run(args, Some(objects.as_bytes())).await.map(|_| ())
     }
 
+    /// Whether [`Kubectl::apply`] could apply objects without force. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn try_apply(&self, objects: &str) -> Result<(), CallError> {
+        let manager = format!("--field-manager={FIELD_MANAGER}");
+        let args = ["apply", "--server-side", "--dry-run=server", &manager, "--filename=-"];
+        self.run(args.map(str::to_owned).to_vec(), Some(objects.as_bytes())).await.map(|_| ())
+    }
+
     /// Waits until custom resource definitions are served.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::definition::Definition;
 use crate::execute::{Cause, Reason, ReleaseError};
 use crate::plan::Fixed;
 use crate::render::culprits;
-use crate::tools::{CallError, ScriptError, Transient, denied, immutable, transient};
+use crate::tools::{CallError, ScriptError, Transient, denied, immutable, transient, without_value};
 
 /// A release's step that failed; the definition knows who set what the cluster or the chart refuses.
 pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
@@ -98,7 +98,8 @@ fn unforeseen(title: &str, source: &CallError) -> Option<Failure> {
 pub fn fixed(release: &str, found: &Fixed, word: &str) -> Failure {
     let Fixed { title, name, field, .. } = found;
     let said = format!("{release}: {title}: `{field}` can't be changed in place");
-    let failure = Failure::new(Code::Immutable, Kind::Yours, said).word(word).detail("nothing was changed");
+    let failure =
+        Failure::new(Code::Immutable, Kind::Yours, said).word(&without_value(word)).detail("nothing was changed");
     let claim = name.starts_with("PersistentVolume");
     let cost = match name.split('/').next().unwrap_or_default() {
         "PersistentVolumeClaim" | "PersistentVolume" => "its data is lost then",
