@@ -10,7 +10,7 @@ use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
 use crate::definition::Definition;
 use crate::plan::{Observation, Revisions, Rollback};
-use crate::run::journal::{Asked, Journal, State};
+use crate::run::journal::{Asked, Journal, Outcome, State};
 use crate::ui::duration;
 use crate::ui::failure::{self, Failures};
 
@@ -62,6 +62,11 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
         return Ok(0);
     }
     let began = undertake::begin(context, &kubectl, &definition, "rollback").await?;
+    if began.followed {
+        // What the run before this one did while it was waited for is looked at again.
+        began.end(Outcome::Done).await;
+        return Box::pin(run(context, args)).await;
+    }
     let site = Site { workspace: &workspace, definition: &definition, kubectl: &kubectl };
     let result = roll_back(context, &site, &began, &plan, begun).await;
     began.end(undertake::outcome(&result)).await;

@@ -168,10 +168,29 @@ impl Undertaking {
     /// # Errors
     /// [`NotBegun`] when it must not begin.
     pub async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), NotBegun> {
+        self.begins_unless(release, namespace, at_most, |_| true).await
+    }
+
+    /// The same of a removal: that somebody else has removed the release, such as the helm of a killed run, is no reason
+    /// to leave what goes with it.
+    ///
+    /// # Errors
+    /// [`NotBegun`] when it must not begin.
+    pub async fn begins_removal(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), NotBegun> {
+        self.begins_unless(release, namespace, at_most, |moved| moved.found.is_some()).await
+    }
+
+    async fn begins_unless(
+        &self,
+        release: &str,
+        namespace: &str,
+        at_most: Duration,
+        counts: fn(&Moved) -> bool,
+    ) -> Result<(), NotBegun> {
         if let Some(stop) = self.stop() {
             return Err(NotBegun::Stopped(stop));
         }
-        if let Some(moved) = self.moved(release, namespace).await.map_err(NotBegun::Unseen)? {
+        if let Some(moved) = self.moved(release, namespace).await.map_err(NotBegun::Unseen)?.filter(counts) {
             return Err(NotBegun::Moved(moved));
         }
         let change = |entry: &mut Entry| {

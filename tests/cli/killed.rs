@@ -7,9 +7,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::assert_screen;
+use crate::lifecycle::next;
 use crate::shop::Shop;
 use crate::support::program::until;
-use crate::support::{files, put, read};
+use crate::support::{Output, files, put, read};
 
 const APPLY: [&str; 3] = ["apply", "-e", "prod"];
 const RESUME: [&str; 4] = ["apply", "-e", "prod", "--resume"];
@@ -22,18 +23,36 @@ fn local(shop: &Shop) -> Vec<Value> {
     files.map(|file| serde_json::from_str(&read(&file)).unwrap()).collect()
 }
 
-/// platctl was killed while its helm is at work on store; the pid of that helm.
-fn killed_beside_helm(shop: &Shop) -> Pid {
-    put(&shop.fake("hang/store"), "");
+/// platctl was killed while its helm is at work on a release; the pid of that helm.
+fn killed_at_work(shop: &Shop, hang: &str, release: &str, args: &[&str]) -> Pid {
+    put(&shop.fake(&format!("hang/{hang}")), "");
     let folder = shop.path().join("killed");
     fs::create_dir_all(&folder).unwrap();
-    let running = shop.platctl().args(STORE).start(&folder);
-    let pid = || local(shop).iter().find_map(|journal| journal["releases"][0]["pid"].as_i64());
-    until("helm is at work, and noted", || shop.fake("started-store").exists() && pid().is_some());
+    let running = shop.platctl().args(args).start(&folder);
+    let of_release = |journal: &Value| {
+        let releases = journal["releases"].as_array().unwrap().clone();
+        releases.iter().find(|entry| entry["release"] == release).and_then(|entry| entry["pid"].as_i64())
+    };
+    let pid = || local(shop).iter().find_map(of_release);
+    until("helm is at work, and noted", || shop.fake(&format!("started-{hang}")).exists() && pid().is_some());
     let pid = pid().unwrap();
     running.signal(Signal::KILL);
     running.wait().exits(128 + 9);
     Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+fn killed_beside_helm(shop: &Shop) -> Pid {
+    killed_at_work(shop, "store", "store", &STORE)
+}
+
+/// Runs again what was killed; it waits for the helm at work, which then ends well.
+fn again(shop: &Shop, hang: &str, args: &[&str]) -> Output {
+    let mut running = shop.platctl().args(args).start(shop.path());
+    let so_far = || read(&shop.path().join("stderr"));
+    until("it waits, or goes on regardless", || so_far().contains("Waiting") || running.ended());
+    assert!(!running.ended(), "{}", so_far());
+    fs::remove_file(shop.fake(&format!("hang/{hang}"))).unwrap();
+    running.wait()
 }
 
 fn status(shop: &Shop, release: &str) -> String {
@@ -71,13 +90,8 @@ fn a_run_whose_helm_did_the_rest_is_ended_by_resuming_it() {
 fn a_helm_that_outlives_its_run_is_waited_for() {
     let shop = Shop::locked();
     killed_beside_helm(&shop);
-    let mut running = shop.platctl().args(RESUME).start(shop.path());
-    let so_far = || read(&shop.path().join("stderr"));
-    until("it waits, or goes on regardless", || so_far().contains("Waiting") || running.ended());
-    assert!(!running.ended(), "{}", so_far());
     assert_eq!(status(&shop, "store"), "pending-install");
-    fs::remove_file(shop.fake("hang/store")).unwrap();
-    let output = running.wait().exits(0);
+    let output = again(&shop, "store", &RESUME).exits(0);
     assert!(output.stderr.contains("left at work on store"), "{}", output.screen());
     assert_eq!((status(&shop, "store"), shop.upgraded()), ("deployed".to_owned(), vec!["store".to_owned()]));
     nothing_is_left(&shop);
@@ -166,4 +180,39 @@ fn a_removal_that_failed_is_not_resumed_by_apply() {
     shop.forget_calls();
     assert_screen!(shop.path(), "not_resumed", shop.run(&RESUME).exits(4).screen());
     assert_eq!(shop.changing_calls(), Vec::<String>::new());
+}
+
+/// The helm of a killed removal has removed its release before the next one comes to it. It was taken for somebody else's
+/// doing, and its claims stayed.
+#[test]
+fn a_killed_removal_is_gone_on_with() {
+    let shop = Shop::locked();
+    shop.run(&APPLY).ok();
+    let claim = r#"{"items": [{"metadata": {"name": "disk", "labels": {"app.kubernetes.io/instance": "web"}}}]}"#;
+    put(&shop.fake("claims-shop"), claim);
+    let destroy = ["destroy", "-e", "prod", "--confirm", "prod", "--delete-pvcs", "web"];
+    killed_at_work(&shop, "uninstall-web", "web", &destroy);
+    let output = again(&shop, "uninstall-web", &destroy).exits(0);
+    assert!(output.stderr.contains("4 of 4"), "jobs were gone before\n{}", output.screen());
+    assert_eq!(read(&shop.fake("records")), "");
+    let deleted = |call: &String| call.starts_with("kubectl delete persistentvolumeclaim disk --namespace=shop");
+    assert!(shop.calls().iter().any(deleted), "{:?}", shop.calls());
+}
+
+/// The same of a rollback: what its helm did is looked at again.
+#[test]
+fn a_killed_rollback_is_gone_on_with() {
+    let shop = Shop::locked();
+    let first = next(&shop, &APPLY);
+    for release in ["web", "store"] {
+        put(&shop.file(&format!("environments/prod/releases/{release}.yaml")), "replicas: 7\n");
+    }
+    shop.run(&APPLY).ok();
+    let rollback = ["rollback", "-e", "prod", "--to", &first];
+    killed_at_work(&shop, "rollback-web", "web", &rollback);
+    let output = again(&shop, "rollback-web", &rollback).exits(0);
+    assert!(output.stderr.contains(&format!("2 of 2 to run {first}")), "{}", output.screen());
+    let history = shop.run(&["history", "-e", "prod", "web"]).ok().stdout;
+    let newest = history.lines().nth(1).unwrap();
+    assert!(newest.contains("deployed") && !newest.ends_with(&first), "it has the rollback's own name\n{history}");
 }

@@ -288,6 +288,71 @@ fn what_is_pending_is_removed_as_it_is() {
     }
 }
 
+/// Jobs before a release goes: some seconds of work.
+const SLOW_HOOKS: &str = "{{- range $i := until 4 }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $.Release.Name }}-before-{{ $i }}
+  namespace: {{ $.Release.Namespace }}
+  annotations: {helm.sh/hook: pre-delete, helm.sh/hook-weight: {{ $i | quote }}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: job, image: \"registry.example.org/e2e/job:1\"}]
+{{- end }}
+";
+
+/// The helms that remove something in a namespace.
+fn removing(namespace: &str) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let at_work = processes.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let has = |wanted: &str| line.split(|byte| *byte == 0).any(|arg| arg == wanted.as_bytes());
+        has("uninstall") && has(namespace)
+    });
+    at_work.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// platctl is killed while its helm removes: the same command waits for that helm, and goes on from where it is.
+#[test]
+fn a_killed_removal_is_gone_on_with() {
+    let small = Small::new("killed-gone").release("one", "db", "").release("two", "web", "needs: [db]\n");
+    template(&small, "two", "web", "before", SLOW_HOOKS);
+    template(&small, "two", "web", "lasting", LASTING);
+    let small = small.locked();
+    small.apply().ok();
+    let destroy = ["destroy", "-e", "site", "--confirm", "site", "--delete-pvcs", "web"];
+    let killed = || {
+        let running = small.platctl().args(destroy).start(small.folder());
+        until("helm is at work", || !removing("killed-gone").is_empty());
+        running.signal(Signal::KILL);
+        running.wait().exits(128 + 9);
+        assert!(!removing("killed-gone").is_empty(), "it outlives platctl");
+    };
+    let gone = |output: &Output| {
+        assert!(small.states().is_empty() && names("deployments", "killed-gone").is_empty(), "{}", output.screen());
+        assert!(names("persistentvolumeclaims", "killed-gone").is_empty(), "{}", output.screen());
+    };
+    killed();
+    let output = small.run(&destroy).ok();
+    assert_says(&output, &["Waiting", "left at work on web", "2 of 2"]);
+    gone(&output);
+
+    // The same, and its helm is killed too.
+    small.apply().ok();
+    killed();
+    until("helm has begun", || small.states().iter().any(|(_, status)| status == "uninstalling"));
+    removing("killed-gone").into_iter().for_each(|pid| signal(pid, Signal::KILL));
+    until("helm is gone", || removing("killed-gone").is_empty());
+    let output = small.run(&destroy).ok();
+    assert_says(&output, &["helm left it in `uninstalling`", "2 of 2"]);
+    gone(&output);
+    let _ = rig().tool("kubectl", &["delete", "crd", "webs.killed-gone.example.org"]);
+}
+
 /// A hook that never ends before the release would go.
 const FAILING_HOOK: &str = "apiVersion: batch/v1
 kind: Job

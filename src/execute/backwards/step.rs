@@ -62,7 +62,11 @@ pub(super) struct Scene<'s> {
 
 pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackError> {
     let BackStep { release, namespace, .. } = step;
-    let result = match hands.run.begins(release, namespace, work.timeout).await {
+    let begins = match step.deed {
+        Deed::Remove { .. } => hands.run.begins_removal(release, namespace, work.timeout).await,
+        Deed::RollBack { .. } | Deed::Unchanged => hands.run.begins(release, namespace, work.timeout).await,
+    };
+    let result = match begins {
         Ok(()) => deed(step, work, hands, scene).await,
         Err(why) => Err(BackCause::NotBegun(why.into())),
     };
