@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 8 | [`cli`] [`commands`] | a verb a file: gather, plan, show or execute, report |
 //! | 7 | [`ui`] | the only standard output and error; failures as people see them |
-//! | 6 | [`execute`] | the one loop that changes a cluster |
+//! | 6 | [`execute`] → [`run`] | the one loop that changes a cluster; who may have a run, and what it did |
 //! | 5 | [`plan`] [`resolve`] [`lint`] | what is to be done · what the lock should say · what is wrong |
 //! | 4 | [`secrets`] [`render`] [`supply`] [`bundle`] [`registry`] | tokens to secrets, masks · values → helm → objects, images · locked bytes · the file · push |
 //! | 3 | [`tools`] [`net`] | the only processes · the only sockets |
@@ -52,6 +52,7 @@ pub mod record;
 pub mod registry;
 pub mod render;
 pub mod resolve;
+pub mod run;
 pub mod secrets;
 pub mod supply;
 pub mod surroundings;

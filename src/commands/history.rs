@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
-use crate::execute::journal::Outcome;
-use crate::execute::{Run, chronicle};
 use crate::plan::Revisions;
+use crate::run::journal::Outcome;
+use crate::run::{Run, chronicle};
 use crate::ui::failure::{self, Failures};
 use crate::ui::{duration, table};
 

@@ -8,7 +8,7 @@ use super::foresight::{Foresight, Given};
 use super::installation::{Foreseen, Installation};
 use super::records;
 use super::workspace::Workspace;
-use super::{API_VERSION, Context, Format, Rendering, apply, backwards};
+use super::{API_VERSION, Context, Format, Rendering, backwards};
 use crate::bundle::Bundle;
 use crate::definition::Definition;
 use crate::files;
@@ -40,7 +40,7 @@ pub struct Args {
 /// # Errors
 /// [`Failures`].
 pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
-    apply::check_prune(context, args.prune)?;
+    backwards::check_prune(context, args.prune)?;
     let workspace = Workspace::open(context)?.rendering(&args.rendering);
     let installation = Installation::new(&workspace, workspace.definition(context)?)?;
     let desired = installation.desired(&workspace, &context.global.selector()?)?;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::execute::lease::Fence;
 use crate::files;
 use crate::object::Stream;
 use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt, with_names};
+use crate::run::lease::Fence;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind};
 
 /// The most that helm may hand over.

@@ -7,8 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Context, installation};
 use crate::definition::Definition;
-use crate::execute::journal::{self, Journal};
 use crate::plan::{Observation, label};
+use crate::run::journal::{self, Journal};
 use crate::tools::Kubectl;
 use crate::ui::count;
 use crate::ui::failure::{self, Failures};

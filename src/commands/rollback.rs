@@ -9,8 +9,8 @@ use super::undertake::{self, Began};
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
 use crate::definition::Definition;
-use crate::execute::journal::{Asked, Journal, State};
 use crate::plan::{Observation, Revisions, Rollback};
+use crate::run::journal::{Asked, Journal, State};
 use crate::ui::duration;
 use crate::ui::failure::{self, Failures};
 

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use super::Context;
 use crate::definition::Definition;
-use crate::execute::Undertaking;
-use crate::execute::journal::{FILE, Outcome};
-use crate::execute::lease::{Claim, Notice};
 use crate::files;
-use crate::plan;
+use crate::run;
+use crate::run::Undertaking;
+use crate::run::journal::{FILE, Outcome};
+use crate::run::lease::{Claim, Notice};
 use crate::tools::{Helm, Kubectl, write_post_renderer};
 use crate::ui::failure::{self, Failures, exit};
 use crate::ui::{Ui, duration};
@@ -71,7 +71,7 @@ fn run_folder(runs: &Path) -> Result<tempfile::TempDir, Failures> {
     files::private_folder(runs)?;
     files::remove_older(runs, Duration::from_secs(24 * 3600));
     let now = SystemTime::now();
-    let made = folder_named(runs, &plan::run_stamp(now), fraction(now));
+    let made = folder_named(runs, &run::run_stamp(now), fraction(now));
     Ok(made.map_err(files::FileError::at("make a folder in", runs))?)
 }
 

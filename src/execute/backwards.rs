@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::{Hands, Stop};
+use super::Hands;
 use crate::plan::{BackStep, Deed, Stage};
+use crate::run::Stop;
 
 use step::Scene;
 pub use step::{BackCause, BackError};

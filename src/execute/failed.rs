@@ -1,8 +1,8 @@
 //! A step that failed: why, and whether two failed in the same way. Must not know codes.
 
 use super::readiness::Reason;
-use super::{Moved, Stop};
 use crate::render::{Difference, Violation};
+use crate::run::{Moved, NotBegun, Stop};
 use crate::tools::{CallError, ScriptError};
 
 /// A release's step that failed.
@@ -82,6 +82,16 @@ pub enum Cause {
     /// helm gave up waiting, or a hook of the chart failed.
     #[error("it did not become ready")]
     NotReady(#[source] CallError, Reason),
+}
+
+impl From<NotBegun> for Cause {
+    fn from(why: NotBegun) -> Cause {
+        match why {
+            NotBegun::Stopped(stop) => Cause::Stopped(stop),
+            NotBegun::Moved(moved) => Cause::Moved(moved),
+            NotBegun::Unseen(error) => Cause::Observed(error),
+        }
+    }
 }
 
 impl Cause {

@@ -3,17 +3,13 @@
 
 mod backwards;
 mod budget;
-mod chronicle;
 mod failed;
 mod hooks;
-pub mod journal;
-pub mod lease;
 mod readiness;
 mod recreation;
 mod release;
 mod retry;
 mod settle;
-mod undertaking;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +21,15 @@ use futures_util::stream::FuturesUnordered;
 use zeroize::Zeroizing;
 
 use crate::plan::{Action, Plan, Step};
+use crate::run::journal::State;
+use crate::run::lease::Fence;
+use crate::run::{Stop, Undertaking};
 use crate::tools::{Helm, Kubectl};
 
 pub use backwards::{BackCause, BackError, BackEvent, BackReport, BackWork, backwards};
 pub use budget::Budget;
 use budget::Place;
-pub use chronicle::{Run, chronicle};
+
 pub use failed::{Cause, ReleaseError};
 pub use hooks::Scripts;
 pub use readiness::{Reason, Unready, workloads};
@@ -38,7 +37,6 @@ pub use recreation::Recreation;
 pub use release::only_helm_conflicts;
 use retry::Patience;
 pub use settle::{UnlockError, at_most, unlock};
-pub use undertaking::{Moved, Stop, Undertaking};
 
 /// How many releases that fail in the same way end a run: what is wrong then is not theirs.
 const SAME_FAILURES: usize = 3;
@@ -65,7 +63,7 @@ pub struct Work {
     /// The longest that one helm may be at work on it, hooks included.
     pub at_most: Duration,
     /// What keeps helm from writing when another run has the lease.
-    pub fence: lease::Fence,
+    pub fence: Fence,
     /// The post-renderer's task.
     pub task: PathBuf,
     /// Where the post-renderer leaves what it refused.
@@ -250,9 +248,14 @@ async fn undertaken(
     let Step { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.at_most).await {
         Ok(()) => release::apply(step, work, hands, place, events).await,
-        Err(cause) => Err(cause.of(release, namespace)),
+        Err(why) => Err(Cause::from(why).of(release, namespace)),
     };
-    hands.run.ended(release, namespace, &result).await;
+    let state = match &result {
+        Ok(()) => State::Done,
+        Err(ReleaseError { cause: Cause::Stopped(_), .. }) => State::Waiting,
+        Err(_) => State::Failed,
+    };
+    hands.run.is_now(release, namespace, state).await;
     result
 }
 

@@ -80,7 +80,7 @@ pub(super) async fn left(step: &Step, error: &CallError, hands: Hands<'_>) -> Re
     }
     let run = hands.run.run();
     let kubectl = hands.run.kubectl();
-    let table = hands.run.records().await?;
+    let table = hands.run.records().await.map_err(Cause::Observed)?;
     let observed = Observation::parse(&table);
     let pending = |status: &str| status.starts_with("pending") || status == "uninstalling";
     let Some(found) = observed.get(&step.namespace, &step.release).filter(|found| pending(&found.status)) else {

@@ -251,10 +251,11 @@ fn what_fails_to_go_keeps_what_it_stands_on() {
 fn an_interrupt_lets_helm_end_and_begins_nothing_more() {
     let shop = with_data();
     put(&shop.fake("hang/uninstall-web"), "");
-    let mut running = shop.platctl().args(DESTROY).start(shop.path());
+    let program = shop.platctl().through(&["setsid", env!("CARGO_BIN_EXE_platctl")]);
+    let mut running = program.args(DESTROY).start(shop.path());
     until("helm is at work on web", || shop.fake("started-uninstall-web").exists());
     assert!(!running.ended());
-    running.signal(Signal::INT);
+    running.signal_group(Signal::INT);
     std::thread::sleep(std::time::Duration::from_millis(300));
     fs::remove_file(shop.fake("hang/uninstall-web")).unwrap();
     assert_screen!(shop.path(), "interrupted", running.wait().exits(130).screen());

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// One run to be.
 pub struct Platctl {
@@ -132,6 +132,12 @@ impl Running {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         let _ = kill_process(pid, signal);
+    }
+
+    /// As Ctrl-C at a terminal does it: to everything of its process group, which it must have for itself (`setsid`).
+    pub fn signal_group(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process_group(pid, signal).unwrap();
     }
 
     /// Whether it has ended by itself.

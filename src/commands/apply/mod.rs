@@ -26,8 +26,6 @@ use crate::plan::{Desired, Observation, Plan, Saved};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failure, Failures, exit};
 
-pub use prune::check as check_prune;
-
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -76,7 +74,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
             None => Ok(0),
         };
     }
-    prune::check(context, args.prune)?;
+    backwards::check_prune(context, args.prune)?;
     let begun = Instant::now();
     let saved = args.plan.as_deref().map(|path| reviewed::read(context, path)).transpose()?;
     let workspace = Workspace::open(context)?;

@@ -8,20 +8,7 @@ use crate::commands::undertake::Began;
 use crate::definition::Definition;
 use crate::plan::{BackStep, Plan};
 use crate::ui::duration;
-use crate::ui::failure::{Code, Failure, Failures, Kind, exit};
-
-/// Refuses a selection: what is not selected would count as not wanted.
-///
-/// # Errors
-/// [`Failures`] when there is one.
-pub fn check(context: &Context, prune: bool) -> Result<(), Failures> {
-    if !prune || context.global.selector.is_none() {
-        return Ok(());
-    }
-    let failure = Failure::new(Code::Usage, Kind::Yours, "--prune looks at everything, and -l does not")
-        .help("leave out -l, or remove single releases with `platctl destroy -l name=NAME`");
-    Err(Failures::from(failure).exit(exit::USAGE))
-}
+use crate::ui::failure::Failures;
 
 /// Removes what the plan says. The run's journal has it already.
 ///

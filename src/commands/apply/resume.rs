@@ -8,8 +8,8 @@ use super::Args;
 use crate::commands::workspace::Workspace;
 use crate::commands::{Context, undertake};
 use crate::definition::Definition;
-use crate::execute::journal::{self, Asked, Journal, State};
 use crate::plan::Saved;
+use crate::run::journal::{self, Asked, Journal, State};
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
@@ -130,7 +130,7 @@ fn again(context: &Context, args: Args, journal: Journal) -> Result<(Context, Ar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::journal::Entry;
+    use crate::run::journal::Entry;
 
     #[test]
     fn what_is_done_and_what_is_left_is_told() {

@@ -11,11 +11,11 @@ use super::Context;
 use super::undertake::Began;
 use super::workspace::Workspace;
 use crate::definition::Definition;
-use crate::execute::journal::{Asked, Entry};
 use crate::execute::{self, BackError, BackReport, BackWork, Budget, Hands};
 use crate::plan::{BackStep, Deed, Keeps, Stage};
+use crate::run::journal::{Asked, Entry};
 use crate::tools::{self, Helm, Kubectl};
-use crate::ui::failure::{self, Failures};
+use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
 pub use tell::{cleanup, conclude, fates, list, waits};
 
@@ -23,6 +23,19 @@ use tell::draw;
 
 /// How often it is looked whether a helm has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Refuses a selection: what is not selected would count as not wanted.
+///
+/// # Errors
+/// [`Failures`] when there is one.
+pub fn check_prune(context: &Context, prune: bool) -> Result<(), Failures> {
+    if !prune || context.global.selector.is_none() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Usage, Kind::Yours, "--prune looks at everything, and -l does not")
+        .help("leave out -l, or remove single releases with `platctl destroy -l name=NAME`");
+    Err(Failures::from(failure).exit(exit::USAGE))
+}
 
 /// Where something is taken away or back.
 #[derive(Clone, Copy)]

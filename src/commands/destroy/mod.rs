@@ -13,8 +13,8 @@ use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
 use crate::definition::Definition;
 use crate::execute::BackWork;
-use crate::execute::journal::Asked;
 use crate::plan::{BackStep, Claim, Destruction};
+use crate::run::journal::Asked;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 use crate::ui::{count, duration};
 

@@ -2,13 +2,13 @@
 
 use super::BackWork;
 use crate::execute::budget::Place;
-use crate::execute::journal::State;
 use crate::execute::readiness::{self, Reason};
 use crate::execute::release::Waits;
 use crate::execute::watched::Watched;
 use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
 use crate::record::{self, UnreadableRecord};
+use crate::run::journal::State;
 use crate::tools::{CallError, Helm, Interrupt, RollbackRequest};
 
 /// A release's step that failed.
@@ -64,7 +64,7 @@ pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene
     let BackStep { release, namespace, .. } = step;
     let result = match hands.run.begins(release, namespace, work.timeout).await {
         Ok(()) => deed(step, work, hands, scene).await,
-        Err(cause) => Err(BackCause::NotBegun(cause)),
+        Err(why) => Err(BackCause::NotBegun(why.into())),
     };
     let state = match &result {
         Ok(()) => State::Done,

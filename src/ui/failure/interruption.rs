@@ -1,9 +1,9 @@
 //! Errors of runs that get in each other's way, or that something ended in the middle.
 
 use super::{Code, Failure, Failures, Kind, cluster, exit};
-use crate::execute::lease::{self, Claim, Fenced, LeaseError, Lost};
-use crate::execute::{Moved, Stop};
 use crate::files::FileError;
+use crate::run::lease::{self, Claim, Fenced, LeaseError, Lost};
+use crate::run::{Moved, Stop};
 use crate::tools::CallError;
 
 /// The environment's lease could not be had.

@@ -101,7 +101,7 @@ fn stamp(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::journal::Entry;
+    use crate::run::journal::Entry;
 
     #[test]
     fn journals_tell_more_than_records_and_records_go_further_back() {

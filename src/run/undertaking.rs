@@ -11,10 +11,9 @@ use tokio::task::JoinHandle;
 
 use super::journal::{self, Entry, Journal, Outcome, Recorder, Shelf, State};
 use super::lease::{self, Claim, Fence, Lease, LeaseError, Lost, Notice};
-use super::{Cause, ReleaseError};
 use crate::files::FileError;
 use crate::plan::{Observation, Observed, label};
-use crate::tools::{Birth, Births, Kubectl};
+use crate::tools::{Birth, Births, CallError, Kubectl};
 
 /// How old the last look at helm's records may be when a release is begun.
 const FRESH: Duration = Duration::from_secs(3);
@@ -41,6 +40,17 @@ pub struct Moved {
     pub status: String,
     /// The run that made the revision there is now, if its labels say so.
     pub run: Option<String>,
+}
+
+/// Why a step must not begin. Nothing was done of it.
+#[derive(Debug)]
+pub enum NotBegun {
+    /// Nothing more may be begun.
+    Stopped(Stop),
+    /// Somebody else changed the release since it was planned.
+    Moved(Moved),
+    /// The cluster could not be asked whether somebody did.
+    Unseen(CallError),
 }
 
 /// A run that is under way. It holds the environment's lease from its beginning to its end.
@@ -156,13 +166,13 @@ impl Undertaking {
     /// Records that a step begins, once nobody else has changed its release since it was planned.
     ///
     /// # Errors
-    /// [`Cause`] when it must not begin.
-    pub(super) async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), Cause> {
+    /// [`NotBegun`] when it must not begin.
+    pub async fn begins(&self, release: &str, namespace: &str, at_most: Duration) -> Result<(), NotBegun> {
         if let Some(stop) = self.stop() {
-            return Err(Cause::Stopped(stop));
+            return Err(NotBegun::Stopped(stop));
         }
-        if let Some(moved) = self.moved(release, namespace).await? {
-            return Err(Cause::Moved(moved));
+        if let Some(moved) = self.moved(release, namespace).await.map_err(NotBegun::Unseen)? {
+            return Err(NotBegun::Moved(moved));
         }
         let change = |entry: &mut Entry| {
             entry.state = State::Running;
@@ -171,23 +181,13 @@ impl Undertaking {
         if !self.shared.note(release, namespace, change).await
             && let Some(stop) = self.stop()
         {
-            return Err(Cause::Stopped(stop));
+            return Err(NotBegun::Stopped(stop));
         }
         Ok(())
     }
 
-    /// Records how a step ended.
-    pub(super) async fn ended(&self, release: &str, namespace: &str, result: &Result<(), ReleaseError>) {
-        let state = match result {
-            Ok(()) => State::Done,
-            Err(ReleaseError { cause: Cause::Stopped(_), .. }) => State::Waiting,
-            Err(_) => State::Failed,
-        };
-        self.is_now(release, namespace, state).await;
-    }
-
     /// Records how far a release is, once no process works on it.
-    pub(super) async fn is_now(&self, release: &str, namespace: &str, state: State) {
+    pub async fn is_now(&self, release: &str, namespace: &str, state: State) {
         let change = |entry: &mut Entry| {
             entry.state = state;
             (entry.pid, entry.pid_started) = (None, None);
@@ -221,13 +221,16 @@ impl Undertaking {
     }
 
     /// The labels of helm's records, once the API server answers.
-    pub(super) async fn records(&self) -> Result<String, Cause> {
-        self.kubectl.release_records_of(&self.claimed.namespaces).await.map_err(Cause::Observed)
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn records(&self) -> Result<String, CallError> {
+        self.kubectl.release_records_of(&self.claimed.namespaces).await
     }
 
     /// What somebody else did with a step's release since it was planned. helm itself notices only who is at work at the
     /// same time; whoever has finished in between would be overwritten.
-    async fn moved(&self, release: &str, namespace: &str) -> Result<Option<Moved>, Cause> {
+    async fn moved(&self, release: &str, namespace: &str) -> Result<Option<Moved>, CallError> {
         let key = (namespace.to_owned(), release.to_owned());
         let Some(planned) = self.shared.planned.get().and_then(|planned| planned.get(&key)) else { return Ok(None) };
         let mut seen = self.seen.lock().await;

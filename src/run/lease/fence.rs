@@ -79,7 +79,7 @@ impl Fence {
     }
 
     /// Why helm was kept from writing, if it was; told once.
-    pub(in crate::execute) fn refused(&self) -> Option<String> {
+    pub fn refused(&self) -> Option<String> {
         let why = std::fs::read_to_string(&self.refused).ok()?;
         let _ = std::fs::remove_file(&self.refused);
         Some(why)

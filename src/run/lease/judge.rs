@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Holder;
-use crate::execute::journal::{Journal, State};
 use crate::plan::{Observation, label};
+use crate::run::journal::{Journal, State};
 use crate::tools::{Host, Process};
 
 /// The shortest time that a helm is given, whatever its release says.
@@ -54,7 +54,7 @@ pub(super) fn longest(journal: &Journal) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::journal::Entry;
+    use crate::run::journal::Entry;
 
     fn host(boot: &str) -> Host {
         Host { name: "a".into(), boot: boot.into(), pids: "pid:[1]".into(), user: 7 }

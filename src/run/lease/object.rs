@@ -125,7 +125,7 @@ impl LeaseObject {
 
 /// RFC 3339 with six digits of a second, as the API server insists on.
 fn micro_time(now: SystemTime) -> String {
-    let seconds = crate::execute::journal::rfc3339(now);
+    let seconds = crate::run::journal::rfc3339(now);
     let micros = now.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.subsec_micros()).unwrap_or(0);
     format!("{}.{micros:06}Z", seconds.trim_end_matches('Z'))
 }
