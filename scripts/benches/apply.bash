@@ -28,13 +28,18 @@ bench_apply() {
     rm -rf "$PLATCTL_CACHE_DIR/renders"
     measure first "$platctl" -C "$folder" apply -e bench
     expect_deployed
+    remove_everything
+    measure rendered "$platctl" -C "$folder" apply -e bench
+    expect_deployed
   done
   floor=$(median shell) measured=$(median first)
   row "first apply, $RELEASES releases in 4 tiers" "$measured" "$floor" "$(awk -v f="$floor" 'BEGIN { print 1.15 * f }')"
+  row "the same, rendered before" "$(median rendered)" "$floor" "$(awk -v f="$floor" 'BEGIN { print 1.15 * f }')"
   notes+=("first apply: median of $APPLY_ROUNDS, $(spread first), peak $(peak first); floor: the same helm upgrade --install by a shell, tier by tier, four at once, $(spread shell)")
   notes+=("  target: 1.15 × floor; the floor neither rewrites images nor checks anything; nothing was rendered before")
+  notes+=("  rendered before, as after lock, plan or diff on this host: $(spread rendered), peak $(peak rendered)")
   notes+=("  the same shell without --disable-openapi-validation: $(median plainly) s, $(spread plainly)")
-  measure_helmfile "$folder"
+  measure_helmfile "$folder" "$work/apply-floor"
   "$ROOT/scripts/rig" down "$work/rig"
 }
 
@@ -81,30 +86,13 @@ write_shell_installer() {
   chmod +x "$folder/$3"
 }
 
-# The same platform by helmfile and helm-diff, where they are on PATH: measure_helmfile DEFINITION
+# The same platform by helmfile, once: measure_helmfile DEFINITION FOLDER
 measure_helmfile() {
-  if ! command -v helmfile >/dev/null || ! "$bin/helm" plugin list 2>/dev/null | grep -q '^diff'; then
-    notes+=("helmfile with helm-diff: not on PATH, not measured")
-    return
-  fi
-  local folder=$work/helmfile tier release name needs
-  mkdir -p "$folder"
-  {
-    printf 'helmBinary: %s\nhelmDefaults: {wait: true, timeout: 600}\nreleases:\n' "$bin/helm"
-    needs=""
-    for tier in infrastructure monitoring security applications; do
-      for release in "$1/templates/$tier"/r*; do
-        name=$(basename "$release")
-        printf -- '- {name: %s, namespace: %s, chart: %s/tiny-0.1.0.tgz, values: [%s/%s.json], needs: [%s]}\n' \
-          "$name" "$tier" "$work/apply-floor" "$work/apply-floor" "$name" "$needs"
-      done
-      needs=$(for release in "$1/templates/$tier"/r*; do printf '%s/%s,' "$tier" "$(basename "$release")"; done)
-      needs=${needs%,}
-    done
-  } >"$folder/helmfile.yaml"
+  helmfile_is_there || return 0
+  write_helmfile "$1" "$2"
   remove_everything
-  measure helmfile-first helmfile -f "$folder/helmfile.yaml" apply --concurrency 4
-  measure helmfile-unchanged helmfile -f "$folder/helmfile.yaml" apply --concurrency 4
-  measure helmfile-diff helmfile -f "$folder/helmfile.yaml" diff --concurrency 4
-  notes+=("helmfile with helm-diff, once each: first apply $(median helmfile-first) s, unchanged apply $(median helmfile-unchanged) s, diff $(median helmfile-diff) s")
+  measure helmfile-first bash -c 'by_helmfile "$@"' - "$2" apply
+  expect_deployed
+  measure helmfile-unchanged bash -c 'by_helmfile "$@"' - "$2" apply
+  notes+=("helmfile with helm-diff, once each: first apply $(median helmfile-first) s, unchanged apply $(median helmfile-unchanged) s")
 }

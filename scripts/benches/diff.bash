@@ -49,22 +49,14 @@ bench_diff() {
   notes+=("diff unchanged: median of $ROUNDS, $(spread diff-unchanged), peak $(peak diff-unchanged); floor: one metadata list, $(spread diff-list); target: 2 × floor + 50 ms for the guard")
   notes+=("diff --no-cache: $(spread diff-all), peak $(peak diff-all); floor: $RELEASES × helm template, two at once, $(spread diff-template); target: 1.2 × floor")
   notes+=("diff of 3 changed: $(spread diff-three), peak $(peak diff-three); target: 0.5 s")
-  bench_helmfile_diff "$folder"
+  measure_helmfile_diff "$folder" "$work/diff-floor"
   "$ROOT/scripts/rig" down "$work/rig"
 }
 
-# The same releases by helmfile with helm-diff, where both are there: they are other people's tools, and not fetched.
-bench_helmfile_diff() {
-  local i tiers=(infrastructure monitoring security applications) file=$work/helmfile.yaml
-  if ! command -v helmfile >/dev/null || ! "$bin/helm" plugin list 2>/dev/null | grep -q '^diff'; then
-    notes+=("helmfile with helm-diff: left out, not both are there")
-    return
-  fi
-  printf 'releases:\n' >"$file"
-  for ((i = 0; i < RELEASES; i++)); do
-    printf -- '- {name: r%02d, namespace: %s, chart: %s, values: [%s]}\n' "$i" "${tiers[i * 4 / RELEASES]}" \
-      "$work/diff-floor/tiny-0.1.0.tgz" "$work/diff-floor/$(printf 'r%02d' "$i").json" >>"$file"
-  done
-  measure helmfile-diff helmfile --helm-binary "$bin/helm" -f "$file" diff
+# The same releases by helmfile, once: measure_helmfile_diff DEFINITION FOLDER
+measure_helmfile_diff() {
+  helmfile_is_there || return 0
+  write_helmfile "$1" "$2"
+  measure helmfile-diff bash -c 'by_helmfile "$@"' - "$2" diff
   notes+=("helmfile diff of the same $RELEASES releases, unchanged: $(median helmfile-diff) s")
 }
