@@ -8,6 +8,9 @@ use crate::object::{Object, Stream};
 /// Kinds whose pods are started anew when their template changes.
 const WORKLOADS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"];
 
+/// By this helm leaves an object alone when it is no longer rendered.
+const KEEP: &str = "helm.sh/resource-policy";
+
 /// What makes an object the same on both sides. Another version of its group's API does not make it another object.
 type Identity = (String, String, String, String);
 
@@ -86,6 +89,9 @@ fn changes(mut old: Json, mut new: Json, how: &Comparison<'_>) -> Vec<FieldDiff>
 fn whole(diff: ObjectDiff, change: ObjectChange, mut object: Json, veil: &super::Veil) -> ObjectDiff {
     let mut facts = facts::facts(&object);
     facts.iter_mut().for_each(|fact| *fact = veil.shown(fact));
+    if change == ObjectChange::Removed && object["metadata"]["annotations"][KEEP] == "keep" {
+        facts.push(format!("it stays: {KEEP}"));
+    }
     if sealed::is_secret(&object) {
         let names: Vec<String> = sealed::entries(&mut object).into_keys().collect();
         if let Some(map) = object.as_object_mut().filter(|_| !names.is_empty()) {

@@ -227,3 +227,17 @@ fn two_secrets_that_look_alike_differ() {
     let told: Vec<String> = found[0].fields.iter().map(line).collect();
     assert_eq!(told, ["spec.a Changed", "spec.b -pw=******|+pw=******"]);
 }
+
+#[test]
+fn what_helm_keeps_is_said_to_stay() {
+    let map = |policy: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, annotations: {{helm.sh/resource-policy: {policy}}}}}\n"
+        )
+    };
+    let facts = |old: &str, new: &str| compared(old, new).into_iter().flat_map(|found| found.facts).collect::<Vec<_>>();
+    assert_eq!(facts(&map("keep"), ""), ["it stays: helm.sh/resource-policy"]);
+    for [old, new] in [[map("other"), String::new()], [String::new(), map("keep")]] {
+        assert_eq!(facts(&old, &new), Vec::<String>::new());
+    }
+}

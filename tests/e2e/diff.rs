@@ -207,9 +207,15 @@ fn objects_that_go_are_listed_and_hooks_are_said_to_be_left_out() {
     let output = diff(&small, &["--live"]).exits(2);
     says(
         &output,
-        &["- ConfigMap goes", "- Widget w", "ConfigMap stays: no longer rendered; it stays", "hooks are left out"],
+        &[
+            "- ConfigMap goes",
+            "- Widget w",
+            "- ConfigMap stays  key a, it stays: helm.sh/resource-policy",
+            "hooks are left out",
+        ],
     );
     assert!(!output.stdout.contains("ConfigMap went"), "{}", output.screen());
+    says(&diff(&small, &[]).exits(2), &["- ConfigMap stays  key a, it stays: helm.sh/resource-policy"]);
     // What is of a kind that is gone is gone, too.
     kubectl(&["delete", "customresourcedefinition", "widgets.diff.example.org"]);
     std::fs::remove_file(small.path("templates/one/app/chart/crds/widgets.yaml")).unwrap();

@@ -21,8 +21,6 @@ use crate::ui::failure::{self, Failures};
 
 /// The name under which helm applies.
 const HELM: &str = "helm";
-/// What keeps an object when it is no longer rendered.
-const KEEP: &str = "helm.sh/resource-policy";
 /// What kubectl says of a kind that the API server does not serve.
 const UNKNOWN_KIND: &str = "no matches for kind";
 /// Releases that are asked about at the same time.
@@ -115,7 +113,7 @@ async fn one_release(
     diff.objects = one.owned(cluster, plan, &how)?;
     diff.definitions = one.live_definitions(cluster);
     for (sent, answer) in would.iter().zip(answers) {
-        let title = title(sent);
+        let title = format!("{} {}", text(&sent["kind"]), text(&sent["metadata"]["name"]));
         match answer {
             DryRun::Would(would) => {
                 let now = there.iter().find(|object| is_same(object, &would)).cloned();
@@ -130,13 +128,7 @@ async fn one_release(
             }
         }
     }
-    for object in still_there {
-        let is_kept = object["metadata"]["annotations"][KEEP] == "keep";
-        match is_kept {
-            true => diff.notes.push(format!("{}: no longer rendered; it stays, because of {KEEP}", title(&object))),
-            false => diff.objects.extend(diff::live_gone(object, &how)),
-        }
-    }
+    diff.objects.extend(still_there.into_iter().filter_map(|object| diff::live_gone(object, &how)));
     one.images(&record.map_or_else(release::nothing, |record| Ok(record.stream.clone()))?, &mut diff);
     let is_changed = one.step.action != Action::Unchanged;
     Ok((is_changed || release::differs(&diff)).then_some(diff))
@@ -172,10 +164,6 @@ fn hooks_left_out(rendering: &Rendering) -> Option<String> {
     let mut objects = rendering.wanted.values().flat_map(|wanted| &wanted.stream.objects);
     let has_hooks = objects.any(|object| object.hook.is_some() && !object.is_test());
     has_hooks.then(|| "hooks are left out: they come and go, and are not there to be compared".to_owned())
-}
-
-fn title(object: &Json) -> String {
-    format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
 fn text(value: &Json) -> &str {
