@@ -4,6 +4,7 @@
 mod chronicle;
 pub mod journal;
 pub mod lease;
+mod sight;
 mod stamp;
 mod undertaking;
 

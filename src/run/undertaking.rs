@@ -1,7 +1,7 @@
 //! One run that is under way: its lease, its journal, and what keeps it from beginning anything more. It must not decide
 //! what is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,12 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::journal::{self, Entry, Journal, Outcome, Recorder, Shelf, State};
 use super::lease::{self, Claim, Fence, Lease, LeaseError, Lost, Notice};
+use super::sight::Sight;
 use crate::files::FileError;
 use crate::plan::{Observation, Observed, label};
 use crate::tools::{Birth, Births, CallError, Kubectl};
 
-/// How old the last look at helm's records may be when a release is begun.
-const FRESH: Duration = Duration::from_secs(3);
 /// How long a request may take, and how long the API server is waited for when it is gone.
 const ASK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
 
@@ -62,7 +61,7 @@ pub struct Undertaking {
     claimed: Claimed,
     /// Kubectl as this run uses it beside its steps.
     kubectl: Kubectl,
-    seen: tokio::sync::Mutex<Option<(Instant, Observation)>>,
+    sight: Arc<Sight>,
 }
 
 /// What a run is called and for whom it works.
@@ -73,7 +72,6 @@ struct Claimed {
     environment: String,
     namespace: String,
     folder: PathBuf,
-    namespaces: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -102,11 +100,11 @@ impl Undertaking {
             environment: claim.environment.to_owned(),
             namespace: claim.namespace.to_owned(),
             folder: claim.folder.to_owned(),
-            namespaces: claim.namespaces.clone(),
         };
         let midwife = tokio::spawn(hear(shared.clone(), told));
         let kubectl = claim.kubectl.steadfast(ASK.0, ASK.1);
-        Ok(Undertaking { lease, shared, births, midwife, claimed, kubectl, seen: tokio::sync::Mutex::default() })
+        let sight = Arc::new(Sight::new(kubectl.clone(), claim.namespaces.clone()));
+        Ok(Undertaking { lease, shared, births, midwife, claimed, kubectl, sight })
     }
 
     /// Begins the journal with everything that will be changed. Nothing may be changed before it is there. What was seen of
@@ -128,7 +126,7 @@ impl Undertaking {
         (journal.asked, journal.releases) = (asked, releases);
         let shelf = Shelf::new(self.kubectl.clone(), namespace);
         let recorder = Recorder::begin(folder.join(journal::FILE), journal, shelf).await?;
-        *self.seen.lock().await = seen;
+        self.sight.is(seen);
         let _ = self.shared.planned.set(planned);
         let _ = self.shared.recorder.set(recorder);
         Ok(())
@@ -212,6 +210,9 @@ impl Undertaking {
             (entry.pid, entry.pid_started) = (None, None);
         };
         self.shared.note(release, namespace, change).await;
+        if self.shared.recorder.get().is_some_and(Recorder::has_waiting) {
+            self.sight.look_ahead();
+        }
     }
 
     /// Records the codes of failures.
@@ -244,7 +245,7 @@ impl Undertaking {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn records(&self) -> Result<String, CallError> {
-        self.kubectl.release_records_of(&self.claimed.namespaces).await
+        self.sight.records().await
     }
 
     /// What somebody else did with a step's release since it was planned. helm itself notices only who is at work at the
@@ -252,12 +253,8 @@ impl Undertaking {
     async fn moved(&self, release: &str, namespace: &str) -> Result<Option<Moved>, CallError> {
         let key = (namespace.to_owned(), release.to_owned());
         let Some(planned) = self.shared.planned.get().and_then(|planned| planned.get(&key)) else { return Ok(None) };
-        let mut seen = self.seen.lock().await;
-        if seen.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
-            let at = Instant::now();
-            *seen = Some((at, Observation::parse(&self.records().await?)));
-        }
-        Ok(seen.as_ref().and_then(|(_, observed)| moved(*planned, observed.get(namespace, release))))
+        let observed = self.sight.fresh().await?;
+        Ok(moved(*planned, observed.get(namespace, release)))
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::published::{Shelf, publish};
-use super::{Entry, Journal, Outcome, rfc3339};
+use super::{Entry, Journal, Outcome, State, rfc3339};
 use crate::files::{self, FileError};
 
 /// How often the ConfigMap is written at most.
@@ -60,6 +60,12 @@ impl Recorder {
         });
         self.shared.changed.notify_one();
         self.shared.write().await
+    }
+
+    /// Whether anything has not begun yet.
+    pub fn has_waiting(&self) -> bool {
+        let state = self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.0.releases.iter().any(|entry| entry.state == State::Waiting)
     }
 
     /// The run's end: on the disk, and in the cluster. Whether both know it.
@@ -134,7 +140,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
-    use super::super::{State, newest};
+    use super::super::newest;
     use super::*;
     use crate::tools::{Cluster, Interrupt, Kubectl};
 
