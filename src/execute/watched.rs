@@ -11,7 +11,7 @@ use super::readiness::{self, Unready};
 use super::release::Waits;
 use crate::tools::{Awaited, Kubectl, Progress};
 
-/// After so long it is said what a release waits for, and again when as much time has passed.
+/// After so long it is said what a release waits for, and again after twice the time, and so on.
 const LONG: Duration = Duration::from_secs(30);
 
 /// What a helm is doing by now.
@@ -61,11 +61,12 @@ impl<'b> Watched<'b> {
 
     async fn tell_of_long_waits(&self, timeout: Duration, kubectl: &Kubectl, tell: Waits<'_>) -> Infallible {
         let long = LONG.min(timeout / 4).max(Duration::from_secs(1));
-        let mut told = Instant::now();
+        let mut told: Option<(Instant, Duration)> = None;
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let Some(wait) = self.wait() else { continue };
-            if wait.since.elapsed() < long || (told > wait.since && told.elapsed() < long) {
+            let next = told.filter(|(since, _)| *since == wait.since).map_or(long, |(_, next)| next);
+            if wait.since.elapsed() < next {
                 continue;
             }
             let lines = match &wait.object {
@@ -75,7 +76,7 @@ impl<'b> Watched<'b> {
             // Meanwhile it may have gone on.
             if self.wait().is_some_and(|now| now.since == wait.since) {
                 tell(wait.since.elapsed(), &lines);
-                told = Instant::now();
+                told = Some((wait.since, wait.since.elapsed() * 2));
             }
         }
     }
