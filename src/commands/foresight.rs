@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::apply::{guard, recreate};
 use super::claim::Looking;
 use super::installation::{Foreseen, check_needs};
 use super::push::{self, Images};
 use super::reveal;
+use super::{guard, recreate};
 use crate::definition::Release;
 use crate::diff::{self, DefinitionDiff, ObjectChange};
 use crate::execute::{Cause, ReleaseError, only_helm_conflicts};

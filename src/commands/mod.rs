@@ -1,6 +1,6 @@
 //! The verbs, a file each: gather, plan, show or execute, report. What several of them gather is in `workspace`,
 //! `kitchen`, `installation`, `records` and `trust`, what `lock` and `inspect` both show in `image_list`; `recover` is a
-//! part of apply, `survey` of doctor, `foresight` of plan and of apply's dry run.
+//! part of apply, `survey` of doctor, `foresight` of plan and of apply's dry run, `guard` and `recreate` of both.
 
 pub mod apply;
 mod backwards;
@@ -11,6 +11,7 @@ pub mod diff;
 pub mod doctor;
 mod flags;
 pub mod foresight;
+pub mod guard;
 pub mod history;
 pub mod image_list;
 pub mod inspect;
@@ -24,6 +25,7 @@ pub mod post_render;
 pub mod push;
 mod records;
 pub mod recover;
+pub mod recreate;
 pub mod reveal;
 pub mod rollback;
 pub mod runbook;

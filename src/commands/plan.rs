@@ -86,7 +86,7 @@ pub const PLATCTL: &str = env!("CARGO_PKG_VERSION");
 async fn saved(looking: &Looking<'_>, foreseen: &Foreseen<'_>) -> Result<Saved, Failures> {
     let Looking { context, workspace, installation, kubectl, observed } = *looking;
     let Foreseen { plan, rendered } = foreseen;
-    let salt = super::apply::guard::salt()?;
+    let salt = super::guard::salt()?;
     let mut expected = BTreeMap::new();
     for (release, rendered) in rendered.iter().filter(|(release, _)| !release.guard.is_live()) {
         expected.insert(release.name.clone(), installation.expected(release, rendered, &salt)?);

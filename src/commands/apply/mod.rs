@@ -1,10 +1,8 @@
 //! `platctl apply`: makes the cluster what the definition says.
 
-pub mod guard;
 mod hooks;
 mod outlook;
 mod prune;
-pub mod recreate;
 mod report;
 mod resume;
 mod reviewed;

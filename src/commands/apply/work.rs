@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::hooks;
 use super::report::draw;
-use super::{Seen, Site, guard, recreate, reviewed};
+use super::{Seen, Site, reviewed};
 use crate::commands::backwards;
 use crate::commands::installation::{Foreseen, Installation};
 use crate::commands::post_render::Task;
 use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
-use crate::commands::{Context, push, reveal};
+use crate::commands::{Context, guard, push, recreate, reveal};
 use crate::definition::{Definition, Release, Tier};
 use crate::execute::{self, Budget, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
