@@ -117,7 +117,7 @@ mod tests {
     async fn what_is_fresh_is_not_asked_again_and_many_share_one_question() {
         let folder = tempfile::tempdir().unwrap();
         let sight = sight(folder.path());
-        sight.is(seen_before(Duration::from_millis(2500)));
+        sight.is(seen_before(Duration::from_millis(500)));
         assert!(sight.fresh().await.unwrap().get("n", "a").is_none(), "what was seen before");
         assert_eq!(asked(folder.path()), 0);
         sight.is(seen_before(Duration::from_millis(3500)));
@@ -133,7 +133,7 @@ mod tests {
         sight.is(seen_before(Duration::from_millis(500)));
         sight.look_ahead();
         assert!(sight.looking.try_lock().is_ok(), "what is young is not looked at again");
-        sight.is(seen_before(Duration::from_millis(2500)));
+        sight.is(seen_before(Duration::from_millis(2100)));
         sight.look_ahead();
         sight.look_ahead();
         // It is still fresh, and nobody waits for the look that is under way.
