@@ -85,6 +85,19 @@ fn a_run_whose_helm_did_the_rest_is_ended_by_resuming_it() {
     nothing_is_left(&shop);
 }
 
+/// The journal in the cluster is some seconds old: a release that had not begun in it may be at work all the same, and whoever
+/// takes the lease over waits as long as that may take. It was a minute, whatever the release's timeout.
+#[test]
+fn what_has_not_begun_has_its_time_in_the_journal() {
+    let shop = Shop::locked();
+    kill_process(killed_at_work(&shop, "store", "store", &APPLY), Signal::KILL).unwrap();
+    let journal = local(&shop).remove(0);
+    let waiting: Vec<&Value> =
+        journal["releases"].as_array().unwrap().iter().filter(|entry| entry["state"] == "waiting").collect();
+    assert!(!waiting.is_empty(), "{journal:#}");
+    assert!(waiting.iter().all(|entry| entry["atMostSeconds"].as_u64() >= Some(90)), "{journal:#}");
+}
+
 /// The cluster shows nothing of a helm but a pending record: it is waited for, by the journal's pid.
 #[test]
 fn a_helm_that_outlives_its_run_is_waited_for() {

@@ -87,7 +87,7 @@ pub(super) async fn change(
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
-    let recorded = began.undertaking.record(how.asked, entries(plan, &observed), Some((at, observed))).await;
+    let recorded = began.undertaking.record(how.asked, entries(plan, &observed, &work), Some((at, observed))).await;
     recorded.map_err(|error| failure::not_recorded(&error))?;
     let budget = Budget::new(environment.concurrency.releases, environment.concurrency.waiting);
     let (run, budget) = (&began.undertaking, &budget);
@@ -119,10 +119,12 @@ fn tier_hooks(
 }
 
 /// What the journal says before anything is begun.
-fn entries(plan: &Plan, observed: &Observation) -> Vec<Entry> {
+fn entries(plan: &Plan, observed: &Observation, work: &BTreeMap<String, Work>) -> Vec<Entry> {
     let entry = |step: &Step| {
         let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
-        Entry::waiting(&step.release, &step.namespace, verb(&step.action), before)
+        // Whoever takes the lease over may read a journal in which it has not begun yet.
+        let at_most_seconds = work.get(&step.release).map_or(0, |work| work.at_most.as_secs());
+        Entry { at_most_seconds, ..Entry::waiting(&step.release, &step.namespace, verb(&step.action), before) }
     };
     plan.changes().map(entry).chain(backwards::entries(&plan.removals)).collect()
 }

@@ -14,7 +14,7 @@ use super::{Entry, Journal, Outcome, State, rfc3339};
 use crate::files::{self, FileError};
 
 /// How often the ConfigMap is written at most.
-const PUBLISH: Duration = Duration::from_secs(10);
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// A journal that is being written.
 pub struct Recorder {
