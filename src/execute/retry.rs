@@ -14,7 +14,9 @@ const LAST: Duration = Duration::from_secs(8);
 /// How long to go on, and how long to pause.
 #[derive(Debug)]
 pub(super) struct Patience {
-    end: Instant,
+    longest: Duration,
+    /// When it ends; known from the first failure on: what went well before it, as long as that took, is no reason to give up.
+    end: Option<Instant>,
     pause: Duration,
     interrupt: Interrupt,
     /// How often it was tried again.
@@ -22,16 +24,16 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Patience for as long as a step may take, within bounds.
+    /// Patience for as long as a step may take, within bounds, from its first failure on.
     pub fn of(timeout: Duration, interrupt: &Interrupt) -> Patience {
-        let end = Instant::now() + timeout.min(LONGEST);
-        Patience { end, pause: FIRST, interrupt: interrupt.clone(), tries: 0 }
+        Patience { longest: timeout.min(LONGEST), end: None, pause: FIRST, interrupt: interrupt.clone(), tries: 0 }
     }
 
     /// Whether to try again, after a pause; says why.
     pub async fn again(&mut self, error: &CallError, say: &(dyn Fn(String) + Send + Sync)) -> bool {
         let Some(why) = transient(error.stderr()).filter(|_| !error.interrupted()) else { return false };
-        if Instant::now() + self.pause >= self.end {
+        let now = Instant::now();
+        if now + self.pause >= *self.end.get_or_insert(now + self.longest) {
             return false;
         }
         let why = match why {
@@ -69,6 +71,15 @@ mod tests {
         assert_eq!(patience.tries, 2, "after 0.5 and 1 s; 2 s more would be too long");
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert!(said.lock().unwrap()[1].ends_with("again in 1.0 s"));
+    }
+
+    #[tokio::test]
+    async fn what_went_well_before_takes_no_patience() {
+        let (_interrupter, interrupt) = Interrupt::pair();
+        let mut patience = Patience::of(Duration::from_secs(1), &interrupt);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert!(patience.again(&failed("connection refused"), &|_| {}).await);
+        assert!(!patience.again(&failed("connection refused"), &|_| {}).await, "1 s more would be too long");
     }
 
     #[tokio::test]
