@@ -94,5 +94,6 @@ measure_helmfile() {
   measure helmfile-first bash -c 'by_helmfile "$@"' - "$2" apply
   expect_deployed
   measure helmfile-unchanged bash -c 'by_helmfile "$@"' - "$2" apply
-  notes+=("helmfile with helm-diff, once each: first apply $(median helmfile-first) s, unchanged apply $(median helmfile-unchanged) s")
+  measure helmfile-diff bash -c 'by_helmfile "$@"' - "$2" diff
+  notes+=("helmfile with helm-diff, once each: first apply $(median helmfile-first) s, unchanged apply $(median helmfile-unchanged) s, unchanged diff $(median helmfile-diff) s")
 }
