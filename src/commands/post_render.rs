@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use crate::files;
 use crate::object::Stream;
-use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt, with_names};
+use crate::record::Remarks;
+use crate::render::{Difference, Expected, InvalidSalt, Refusal, Rewriting, Salt};
 use crate::run::lease::Fence;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind};
 
@@ -23,6 +24,8 @@ pub struct Task {
     pub rewriting: Rewriting,
     /// The release's namespace.
     pub namespace: String,
+    /// The definitions of its `crds/` folders, which helm does not hand over.
+    pub definitions: Vec<String>,
     /// What it will be; none where it may render otherwise live.
     pub expected: Option<Expected>,
     /// Where it is told why something was refused; helm swallows what a plugin says.
@@ -56,7 +59,8 @@ pub async fn run(context: &Context) -> Result<u8, Failures> {
     if let Some(fence) = &task.fence {
         fence.check(&context.surroundings.variables).await.map_err(|error| failure::fenced(&error))?;
     }
-    context.ui.deliver(&with_names(rewritten, &task.rewriting))?;
+    let remarks = Remarks { images: task.rewriting.names(), definitions: task.definitions };
+    context.ui.deliver(&remarks.write(rewritten))?;
     Ok(0)
 }
 

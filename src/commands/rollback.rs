@@ -9,7 +9,7 @@ use super::undertake::{self, Began};
 use super::workspace::Workspace;
 use super::{API_VERSION, Context, Format, records};
 use crate::definition::Definition;
-use crate::plan::{Observation, Revisions, Rollback};
+use crate::plan::{BackStep, Observation, Revisions, Rollback};
 use crate::run::journal::{Asked, Journal, Outcome, State};
 use crate::ui::duration;
 use crate::ui::failure::{self, Failures};
@@ -83,9 +83,10 @@ async fn roll_back(
 ) -> Result<u8, Failures> {
     let flags = vec![format!("--to={}", plan.to)];
     let asked = Asked { selector: context.global.selector.clone(), flags };
-    backwards::record(began, asked, &plan.stages).await?;
-    let steps = plan.changes().count();
-    let work = plan.changes().map(|step| (step.id(), backwards::gather::work(site.definition, step))).collect();
+    let steps: Vec<&BackStep> = plan.changes().collect();
+    let work = backwards::gather::rollback(site.kubectl, site.definition, &steps).await?;
+    backwards::record(began, asked, &plan.stages, &work).await?;
+    let steps = steps.len();
     let report = backwards::carry_out(context, site, began, &plan.stages, &work).await?;
     if let Some(failures) = backwards::conclude(&report, steps) {
         return Err(failures);

@@ -21,6 +21,8 @@ pub struct BackWork {
     pub wait: bool,
     /// How long at most.
     pub timeout: Duration,
+    /// The longest that helm may be at work on it, hooks included.
+    pub at_most: Duration,
     /// Secrets that were made for it and go with it.
     pub secrets: Vec<String>,
     /// Claims that go with it, because somebody named them.

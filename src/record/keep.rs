@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
-use super::{Record, UnreadableRecord, unpacked};
+use super::{Record, Remarks, UnreadableRecord, unpacked};
 use crate::object::Stream;
 
 /// Kinds whose removal takes data, or what belongs to others, with it.
@@ -22,8 +22,10 @@ pub struct Lasting {
     pub claims: Vec<(Option<String>, String)>,
     /// Beginnings of the names of claims that its StatefulSets make: the number of a pod follows.
     pub claim_prefixes: Vec<String>,
-    /// Definitions, of templates and of the chart's own `crds/`. Those of its subcharts' `crds/` are not in a record.
+    /// Definitions, of templates and of `crds/` folders. Those of subcharts' are known where platctl installed the release.
     pub definitions: Vec<String>,
+    /// How many hooks it has: helm may wait for each of them.
+    pub hooks: usize,
 }
 
 impl Lasting {
@@ -33,8 +35,9 @@ impl Lasting {
     /// [`UnreadableRecord`] when it is none.
     pub fn read(secret: &str) -> Result<Lasting, UnreadableRecord> {
         let record = Record::read(secret)?;
-        let mut lasting = Lasting::default();
-        for object in record.stream.objects.iter().filter(|object| object.hook.is_none()) {
+        let (hooks, objects): (Vec<_>, Vec<_>) = record.stream.objects.iter().partition(|object| object.hook.is_some());
+        let mut lasting = Lasting { hooks: hooks.len(), ..Lasting::default() };
+        for object in objects {
             match object.kind.as_str() {
                 "PersistentVolumeClaim" => lasting.claims.push((object.namespace.clone(), object.name.clone())),
                 "CustomResourceDefinition" => lasting.definitions.push(object.name.clone()),
@@ -49,6 +52,7 @@ impl Lasting {
         }
         let (_, stored) = opened(secret)?;
         lasting.definitions.extend(of_crds_folder(&stored));
+        lasting.definitions.extend(Remarks::read(record.stream.text()).definitions);
         lasting.definitions.sort();
         lasting.definitions.dedup();
         Ok(lasting)
@@ -103,7 +107,8 @@ pub fn keeping(secret: &str) -> Result<Option<Zeroizing<String>>, UnreadableReco
     Ok(Some(Zeroizing::new(whole.to_string())))
 }
 
-/// The manifest with the annotation on each lasting object that lacks it. Such an object becomes JSON, which is YAML.
+/// The manifest with the annotation on each lasting object that lacks it. Such an object becomes JSON, which is YAML; comments at
+/// its head stay, because remarks are among them.
 fn marked(stream: &Stream) -> Option<String> {
     let (mut text, mut changed) = (String::new(), false);
     for object in &stream.objects {
@@ -115,6 +120,8 @@ fn marked(stream: &Stream) -> Option<String> {
                 json["metadata"]["annotations"] = json!({});
             }
             json["metadata"]["annotations"][POLICY] = "keep".into();
+            let comments = stream.text_of(object).lines().take_while(|line| line.starts_with('#'));
+            comments.for_each(|line| text.push_str(&format!("{line}\n")));
             text.push_str(&format!("{json}\n"));
             changed = true;
         } else {
@@ -155,11 +162,18 @@ fn of_crds_folder(stored: &Json) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const MANIFEST: &str = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\n  annotations: {team: a}\n\
+    const MANIFEST: &str = "---\n# platctl.dev/definition: subs.example.org\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: data\n  annotations: {team: a}\n\
         ---\n# Source: c/templates/b.yaml\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}\n\
         ---\n# Source: c/templates/c.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain} # as it is\n\
         ---\n# Source: c/templates/d.yaml\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.org}\n\
         ---\n# Source: c/templates/e.yaml\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {volumeClaimTemplates: [{metadata: {name: disk}}]}\n";
+
+    #[test]
+    fn hooks_are_counted_and_last_by_themselves() {
+        let hook = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: h, annotations: {helm.sh/hook: pre-delete}}\n";
+        let lasting = Lasting::read(&secret(&format!("{MANIFEST}{hook}"))).unwrap();
+        assert_eq!((lasting.hooks, lasting.has_claim("h")), (1, false));
+    }
 
     fn secret(manifest: &str) -> String {
         let file = STANDARD.encode("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: others.example.org}\n");
@@ -174,7 +188,7 @@ mod tests {
     #[test]
     fn what_lasts_is_known() {
         let lasting = Lasting::read(&secret(MANIFEST)).unwrap();
-        assert_eq!(lasting.definitions, ["others.example.org", "things.example.org"]);
+        assert_eq!(lasting.definitions, ["others.example.org", "subs.example.org", "things.example.org"]);
         for (name, expected) in [
             ("data", true),
             ("kept", true),
@@ -207,6 +221,7 @@ mod tests {
         assert!(stream.text().contains("metadata: {name: plain} # as it is"));
         assert!(stream.text().contains("\"team\":\"a\""));
         assert!(keeping(&marked).unwrap().is_none(), "once is enough");
+        assert_eq!(Lasting::read(&marked).unwrap(), Lasting::read(&secret(MANIFEST)).unwrap());
     }
 
     #[test]

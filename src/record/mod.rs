@@ -1,7 +1,8 @@
-//! helm's record of a release: what it installed last, and with what. Reads what is in the cluster; must not ask for it,
-//! nor write any of it: a record holds secrets in the clear.
+//! helm's record of a release: what it installed last, and with what. Texts in, texts out; must not ask the cluster for one,
+//! nor write one anywhere: a record holds secrets in the clear.
 
 mod keep;
+mod remarks;
 mod unlock;
 
 use std::io::Read;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::object::{InvalidObject, Stream};
 
 pub use keep::{Lasting, keeping};
+pub use remarks::Remarks;
 pub use unlock::unlocked;
 
 /// The most that a record may come to, unpacked. The API server takes 1 MiB of it, packed.

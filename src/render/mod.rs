@@ -3,7 +3,6 @@
 
 mod brought;
 mod cache;
-mod called;
 mod culprit;
 mod discover;
 mod downloads;
@@ -30,7 +29,6 @@ use cache::Key;
 use offer::Offer;
 
 pub use cache::Cache;
-pub use called::{names_of, with_names};
 pub use culprit::{Culprit, culprits};
 pub use discover::{Confidence, Finding, Found, Known, Place, discover, without_place};
 pub use downloads::{Download, downloads};

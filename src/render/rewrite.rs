@@ -58,9 +58,19 @@ impl Rewriting {
         }
     }
 
+    /// What images are called where they are pulled, and upstream; nothing when they are pulled from there.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let Some(site) = self.site() else { return Vec::new() };
+        let name = |image: Reference, digest| (site.pinned(&image, digest), image.to_string());
+        self.images.iter().filter_map(|(image, digest)| Some(name(image.parse().ok()?, digest))).collect()
+    }
+
+    fn site(&self) -> Option<Site> {
+        self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() })
+    }
+
     fn edits(&self, stream: &Stream) -> (Vec<Edit>, Vec<Violation>) {
-        let site =
-            self.registry.as_ref().map(|(address, prefix)| Site { address: address.clone(), prefix: prefix.clone() });
+        let site = self.site();
         let declared: Vec<Reference> = self.declared.iter().filter_map(|text| text.parse().ok()).collect();
         // A locked image that stands anywhere and stays as it is would be pulled from the internet.
         let locked = self.images.keys().filter_map(|text| text.parse().ok());

@@ -91,11 +91,21 @@ fn a_run_whose_helm_did_the_rest_is_ended_by_resuming_it() {
 fn what_has_not_begun_has_its_time_in_the_journal() {
     let shop = Shop::locked();
     kill_process(killed_at_work(&shop, "store", "store", &APPLY), Signal::KILL).unwrap();
-    let journal = local(&shop).remove(0);
+    waiting_have_their_time(&local(&shop)[0], 90);
+    // The same of what is removed.
+    let shop = Shop::locked();
+    shop.run(&APPLY).ok();
+    let destroy = ["destroy", "-e", "prod", "--confirm", "prod"];
+    kill_process(killed_at_work(&shop, "uninstall-web", "web", &destroy), Signal::KILL).unwrap();
+    waiting_have_their_time(&local(&shop)[0], 90);
+}
+
+#[track_caller]
+fn waiting_have_their_time(journal: &Value, seconds: u64) {
     let waiting: Vec<&Value> =
         journal["releases"].as_array().unwrap().iter().filter(|entry| entry["state"] == "waiting").collect();
     assert!(!waiting.is_empty(), "{journal:#}");
-    assert!(waiting.iter().all(|entry| entry["atMostSeconds"].as_u64() >= Some(90)), "{journal:#}");
+    assert!(waiting.iter().all(|entry| entry["atMostSeconds"].as_u64() >= Some(seconds)), "{journal:#}");
 }
 
 /// The cluster shows nothing of a helm but a pending record: it is waited for, by the journal's pid.

@@ -177,7 +177,7 @@ async fn apply(
         let report = Box::pin(work::change(context, site, seen, how)).await?;
         report::conclude(context, &installation.definition, plan, &report, begun.elapsed())?;
     } else {
-        backwards::record(began, asked, &plan.removals).await?;
+        backwards::record(began, asked, &plan.removals, &prune::work(&installation.definition, plan)).await?;
     }
     let site = backwards::Site { workspace, definition: &installation.definition, kubectl };
     Box::pin(prune::prune(context, &site, began, plan)).await?;

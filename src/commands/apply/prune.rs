@@ -1,11 +1,13 @@
 //! `apply --prune`: removes what the plan says is no longer wanted, after everything else went well.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::commands::Context;
 use crate::commands::backwards::{self, Site};
 use crate::commands::undertake::Began;
 use crate::definition::Definition;
+use crate::execute::BackWork;
 use crate::plan::{BackStep, Plan};
 use crate::ui::duration;
 use crate::ui::failure::Failures;
@@ -32,6 +34,11 @@ pub async fn prune(context: &Context, site: &Site<'_>, began: &Began, plan: &Pla
         context.ui.say("Kept", line);
     }
     Ok(())
+}
+
+/// How long the removals may take, as far as the definition tells: what their records tell is read when their turn comes.
+pub(super) fn work(definition: &Definition, plan: &Plan) -> BTreeMap<String, BackWork> {
+    backwards::gather::work(definition, &plan.removed().collect::<Vec<_>>(), &BTreeMap::new())
 }
 
 /// What stays: everything that is declared.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::hooks;
+use super::prune;
 use super::report::draw;
 use super::{Seen, Site, reviewed};
 use crate::commands::backwards;
@@ -87,7 +88,8 @@ pub(super) async fn change(
     }
     let tiers = tier_hooks(context, workspace, installation, kubectl, began.folder())?;
     let namespaces = installation.definition.namespaces();
-    let recorded = began.undertaking.record(how.asked, entries(plan, &observed, &work), Some((at, observed))).await;
+    let entries = entries(&installation.definition, plan, &observed, &work);
+    let recorded = began.undertaking.record(how.asked, entries, Some((at, observed))).await;
     recorded.map_err(|error| failure::not_recorded(&error))?;
     let budget = Budget::new(environment.concurrency.releases, environment.concurrency.waiting);
     let (run, budget) = (&began.undertaking, &budget);
@@ -119,14 +121,14 @@ fn tier_hooks(
 }
 
 /// What the journal says before anything is begun.
-fn entries(plan: &Plan, observed: &Observation, work: &BTreeMap<String, Work>) -> Vec<Entry> {
+fn entries(definition: &Definition, plan: &Plan, observed: &Observation, work: &BTreeMap<String, Work>) -> Vec<Entry> {
     let entry = |step: &Step| {
         let before = observed.get(&step.namespace, &step.release).map(|found| found.revision);
         // Whoever takes the lease over may read a journal in which it has not begun yet.
         let at_most_seconds = work.get(&step.release).map_or(0, |work| work.at_most.as_secs());
         Entry { at_most_seconds, ..Entry::waiting(&step.release, &step.namespace, verb(&step.action), before) }
     };
-    plan.changes().map(entry).chain(backwards::entries(&plan.removals)).collect()
+    plan.changes().map(entry).chain(backwards::entries(&plan.removals, &prune::work(definition, plan))).collect()
 }
 
 /// An action in one word.
@@ -194,10 +196,12 @@ async fn prepare(
     let locked = locked_chart(&workspace.lock, &workspace.tree, &release.name, &release.chart)?;
     let folder = began.folder();
     let fence = began.undertaking.fence(&release.name);
+    let crds = rendered.crds();
     let findings = folder.join(format!("{}.findings.json", release.name));
     let task = Task {
         rewriting: installation.rewritings[&release.name].clone(),
         namespace: release.namespace.clone(),
+        definitions: crds.iter().flat_map(|(names, _)| names.clone()).collect(),
         expected,
         findings: findings.clone(),
         fence: Some(fence.clone()),
@@ -241,6 +245,6 @@ async fn prepare(
         task: task_path,
         findings,
         runs: execute::workloads(&rendered.stream, &release.namespace),
-        crds: rendered.crds(),
+        crds,
     })
 }

@@ -7,8 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::commands::records;
 use crate::definition::Definition;
-use crate::execute::BackWork;
-use crate::plan::{self, BackStep, Keeps, label};
+use crate::execute::{self, BackWork};
+use crate::plan::{self, BackStep, Deed, Keeps, label};
 use crate::record::Lasting;
 use crate::tools::Kubectl;
 use crate::ui::failure::{self, Failures};
@@ -47,28 +47,47 @@ pub async fn removal(
     )?;
     let keeps = Keeps::find(steps, &lasting, &claims, &definitions);
     let mut secrets = plan::own_secrets(definition, steps, staying, &secrets);
-    let work = |step: &&BackStep| {
-        let secrets = secrets.remove(&step.id()).unwrap_or_default();
-        (step.id(), BackWork { secrets, ..work(definition, step) })
-    };
-    Ok(Gathered { work: steps.iter().map(work).collect(), keeps })
+    let mut work = work(definition, steps, &lasting);
+    for (id, work) in &mut work {
+        work.secrets = secrets.remove(id).unwrap_or_default();
+    }
+    Ok(Gathered { work, keeps })
 }
 
-/// How long a release may take, and whether it is waited for.
-pub fn work(definition: &Definition, step: &BackStep) -> BackWork {
-    let mut releases = definition.releases.iter();
-    let declared = releases.find(|release| release.name == step.release && release.namespace == step.namespace);
-    BackWork {
-        wait: declared.is_none_or(|release| release.wait),
-        timeout: declared.map_or(definition.environment.timeouts.release, |release| release.timeout),
-        ..BackWork::default()
-    }
+/// Looks at the revisions that releases are taken back to.
+///
+/// # Errors
+/// [`Failures`] when the cluster can't be asked, or a record can't be read.
+pub async fn rollback(
+    kubectl: &Kubectl,
+    definition: &Definition,
+    steps: &[&BackStep],
+) -> Result<BTreeMap<String, BackWork>, Failures> {
+    Ok(work(definition, steps, &lasting(kubectl, steps).await?))
+}
+
+/// How long releases may take, and whether they are waited for: of each by `namespace/release`.
+pub fn work(
+    definition: &Definition,
+    steps: &[&BackStep],
+    lasting: &BTreeMap<String, Lasting>,
+) -> BTreeMap<String, BackWork> {
+    let one = |step: &&BackStep| {
+        let mut releases = definition.releases.iter();
+        let declared = releases.find(|release| release.name == step.release && release.namespace == step.namespace);
+        let timeout = declared.map_or(definition.environment.timeouts.release, |release| release.timeout);
+        let at_most = execute::at_most(timeout, lasting.get(&step.id()).map_or(0, |lasting| lasting.hooks));
+        let wait = declared.is_none_or(|release| release.wait);
+        (step.id(), BackWork { wait, timeout, at_most, ..BackWork::default() })
+    };
+    steps.iter().map(one).collect()
 }
 
 async fn lasting(kubectl: &Kubectl, steps: &[&BackStep]) -> Result<BTreeMap<String, Lasting>, Failures> {
     let one = |step: &BackStep| {
-        let (id, release, namespace, revision) =
-            (step.id(), step.release.clone(), step.namespace.clone(), step.revision);
+        let (id, release, namespace) = (step.id(), step.release.clone(), step.namespace.clone());
+        // helm runs the hooks of the revision that it goes back to.
+        let revision = if let Deed::RollBack { to, .. } = step.deed { to } else { step.revision };
         async move {
             match kubectl.release_record(&namespace, &release, revision).await {
                 Ok(secret) => {

@@ -75,8 +75,13 @@ pub async fn carry_out(
 ///
 /// # Errors
 /// [`Failures`] when it can't be written.
-pub async fn record(began: &Began, asked: Asked, stages: &[Stage]) -> Result<(), Failures> {
-    began.undertaking.record(asked, entries(stages), None).await.map_err(|error| failure::not_recorded(&error))
+pub async fn record(
+    began: &Began,
+    asked: Asked,
+    stages: &[Stage],
+    work: &BTreeMap<String, BackWork>,
+) -> Result<(), Failures> {
+    began.undertaking.record(asked, entries(stages, work), None).await.map_err(|error| failure::not_recorded(&error))
 }
 
 /// Marks the definitions that outlive their releases as this environment's: once helm's records are gone nothing else says
@@ -95,15 +100,18 @@ pub async fn mark_kept(context: &Context, site: &Site<'_>, keeps: &Keeps) {
 }
 
 /// What the journal says of stages before anything is begun.
-pub fn entries<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<Entry> {
-    let steps = stages.into_iter().flat_map(|stage| &stage.steps);
+pub fn entries(stages: &[Stage], work: &BTreeMap<String, BackWork>) -> Vec<Entry> {
+    let steps = stages.iter().flat_map(|stage| &stage.steps);
     let entry = |step: &BackStep| {
         let action = match step.deed {
             Deed::Remove { .. } => "remove",
             Deed::RollBack { .. } => "rollback",
             Deed::Unchanged => return None,
         };
-        Some(Entry::waiting(&step.release, &step.namespace, action, Some(step.revision)))
+        // Whoever takes the lease over may read a journal in which it has not begun yet.
+        let at_most_seconds = work.get(&step.id()).map_or(0, |work| work.at_most.as_secs());
+        let waiting = Entry::waiting(&step.release, &step.namespace, action, Some(step.revision));
+        Some(Entry { at_most_seconds, ..waiting })
     };
     steps.filter_map(entry).collect()
 }

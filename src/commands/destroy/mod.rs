@@ -91,9 +91,10 @@ async fn remove(
 ) -> Result<u8, Failures> {
     let asked = Asked { selector: context.global.selector.clone(), flags: Vec::new() };
     let steps = plan.steps().count();
-    backwards::record(began, asked, &plan.stages).await?;
+    let work = with_claims(gathered, args);
+    backwards::record(began, asked, &plan.stages, &work).await?;
     backwards::mark_kept(context, site, &gathered.keeps).await;
-    let report = backwards::carry_out(context, site, began, &plan.stages, &with_claims(gathered, args)).await?;
+    let report = backwards::carry_out(context, site, began, &plan.stages, &work).await?;
     if let Some(failures) = backwards::conclude(&report, steps) {
         return Err(failures);
     }

@@ -13,7 +13,7 @@ use crate::definition::Release;
 use crate::diff::{self, Comparison, DefinitionDiff, NewImage, ObjectDiff, ReleaseChange, ReleaseDiff};
 use crate::object::Stream;
 use crate::plan::{self, Action, Because, Blocked, Plan, Step};
-use crate::record::Record;
+use crate::record::{Record, Remarks};
 use crate::render::{self, Confidence, Found, Known, Rule};
 use crate::secrets::Revealed;
 use crate::ui::failure::Failures;
@@ -199,7 +199,7 @@ pub(super) fn named(workspace: &Workspace) -> String {
 pub(super) fn names<'r>(sides: &[&Side], records: impl Iterator<Item = &'r Record>) -> Names {
     let sites = sides.iter().filter_map(|side| Some(side.definition().environment.registry.as_ref()?.site.clone()));
     let recorded: Vec<(String, String)> =
-        records.flat_map(|record| render::names_of(record.stream.text()).collect::<Vec<_>>()).collect();
+        records.flat_map(|record| Remarks::read(record.stream.text()).images).collect();
     // What is locked now comes last: it is what the rest of the screen calls it.
     Names::new(recorded.into_iter().chain(sides.iter().flat_map(|side| side.names())), sites)
 }

@@ -63,8 +63,8 @@ pub(super) struct Scene<'s> {
 pub(super) async fn go(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackError> {
     let BackStep { release, namespace, .. } = step;
     let begins = match step.deed {
-        Deed::Remove { .. } => hands.run.begins_removal(release, namespace, work.timeout).await,
-        Deed::RollBack { .. } | Deed::Unchanged => hands.run.begins(release, namespace, work.timeout).await,
+        Deed::Remove { .. } => hands.run.begins_removal(release, namespace, work.at_most).await,
+        Deed::RollBack { .. } | Deed::Unchanged => hands.run.begins(release, namespace, work.at_most).await,
     };
     let result = match begins {
         Ok(()) => deed(step, work, hands, scene).await,

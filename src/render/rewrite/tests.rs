@@ -189,3 +189,11 @@ fn an_alias_that_would_become_two_is_refused() {
     let violations = two.apply(&Stream::parse(text).unwrap()).unwrap_err();
     assert!(violations[0].reason.contains("one text would have to become two"), "{violations:?}");
 }
+
+#[test]
+fn what_is_pulled_from_the_site_has_its_name_upstream() {
+    let names = rewriting(&["a:1"]).names();
+    let pulled = format!("r:5000/m/docker.io/library/a@{}", Digest::of("x"));
+    assert_eq!(names, [(pulled, "docker.io/library/a:1".to_owned())]);
+    assert_eq!(Rewriting { registry: None, ..rewriting(&["a:1"]) }.names(), []);
+}
