@@ -87,6 +87,6 @@ impl<'b> Watched<'b> {
 }
 
 fn unready(object: &Awaited) -> Unready {
-    let Awaited { kind, namespace, name, status } = object.clone();
-    Unready { kind, namespace, name, message: String::new(), status, hook: None }
+    let Awaited { kind, namespace, name, status, goes } = object.clone();
+    Unready { kind, namespace, name, message: String::new(), status, hook: None, stays: goes }
 }

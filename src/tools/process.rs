@@ -74,6 +74,14 @@ impl CallError {
         }
     }
 
+    /// The same with other words.
+    pub(in crate::tools) fn with_words(mut self, change: impl FnOnce(&str) -> String) -> CallError {
+        if let CallError::Failed { stderr, .. } = &mut self {
+            *stderr = change(stderr);
+        }
+        self
+    }
+
     /// Whether it was told to stop.
     pub fn interrupted(&self) -> bool {
         matches!(self, CallError::Failed { interrupted: true, .. })
@@ -82,6 +90,11 @@ impl CallError {
     /// Whether the API server said that the user lacks a right.
     pub fn is_forbidden(&self) -> bool {
         self.stderr().contains("(Forbidden)")
+    }
+
+    /// Whether the API server said that there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        self.stderr().contains("(NotFound)")
     }
 
     /// Its exit status; none when it never ran or a signal ended it.

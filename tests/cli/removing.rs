@@ -246,6 +246,28 @@ fn what_fails_to_go_keeps_what_it_stands_on() {
     assert_eq!(read(&shop.fake("records")), "");
 }
 
+/// helm forgets a release of which something did not go. Its Secrets and claims stayed, because no later run knew of it.
+#[test]
+fn what_goes_with_a_release_goes_although_something_of_it_does_not() {
+    let shop = with_data();
+    put(&shop.fake("own-secrets"), "data   made   Opaque   1   5m   platctl.dev/release=store\n");
+    let word = "Error: uninstallation completed with 1 error(s): resource ConfigMap/data/held still exists. status: \
+                Terminating, message: Resource scheduled for deletion\ncontext deadline exceeded\n";
+    put(&shop.fake("fail/forgotten-store"), word);
+    put(&shop.fake("finalizers-held"), "[\"example.org/held\"]");
+    assert_screen!(
+        shop.path(),
+        "forgotten",
+        shop.run(&[&DESTROY[..], &["--delete-pvcs", "store"]].concat()).exits(1).screen()
+    );
+    let calls = removed(&shop);
+    for deleted in
+        ["kubectl delete secret made --namespace=data", "kubectl delete persistentvolumeclaim data-store-0 disk"]
+    {
+        assert!(calls.contains(deleted), "{calls}");
+    }
+}
+
 /// helm does not hear of it: `uninstall` would be ended in the middle.
 #[test]
 fn an_interrupt_lets_helm_end_and_begins_nothing_more() {

@@ -203,7 +203,7 @@ fn destroy_is_confirmed_goes_backwards_and_keeps_what_lasts() {
     assert!(rig().tool("kubectl", &["get", "crd", "dbs.destroyed.example.org"]).is_err());
 }
 
-/// A definition in the chart's own `crds/`, which helm's uninstall never touches.
+/// A definition in a chart's `crds/`, which helm's uninstall never touches.
 const CRDS: &str = "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: parts.outlived.example.org}
@@ -220,11 +220,17 @@ fn definitions_that_were_kept_are_deleted_when_they_are_named_later() {
     let small = Small::new("outlived").release("one", "db", "");
     template(&small, "one", "db", "lasting", LASTING);
     small.put("templates/one/db/chart/crds/parts.yaml", CRDS);
+    // helm's record knows nothing of this one.
+    small.put("templates/one/db/chart/charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 1.0.0\n");
+    let of_subchart = CRDS.replace("Part", "Whole").replace("part", "whole");
+    small.put("templates/one/db/chart/charts/sub/crds/wholes.yaml", &of_subchart);
     let small = small.locked();
     small.apply().ok();
-    let (brought, made) = ("parts.outlived.example.org", "dbs.outlived.example.org");
+    let [brought, made, within] = ["parts", "dbs", "wholes"].map(|name| format!("{name}.outlived.example.org"));
+    let (brought, made, within) = (brought.as_str(), made.as_str(), within.as_str());
     let destroy = ["destroy", "-e", "site", "--confirm", "site"];
-    let later = [&destroy[..], &["--delete-crds", "parts.outlived.example.org,dbs.outlived.example.org"]].concat();
+    let all = [brought, made, within].join(",");
+    let later = [&destroy[..], &["--delete-crds", &all]].concat();
     // Somebody else's release brings one of them too.
     small.put("theirs/Chart.yaml", "apiVersion: v2\nname: theirs\nversion: 1.0.0\n");
     small.put("theirs/crds/parts.yaml", CRDS);
@@ -234,8 +240,9 @@ fn definitions_that_were_kept_are_deleted_when_they_are_named_later() {
     assert_says(&small.run(&later).exits(4), &["error[E0463]", brought, "release outlived/theirs, which stays"]);
     assert_eq!(small.states().len(), 2, "nothing was removed");
 
-    small.run(&destroy).ok();
-    for name in [brought, made] {
+    let kept = small.run(&destroy).ok();
+    for name in [brought, made, within] {
+        assert_says(&kept, &[&format!("stays  CustomResourceDefinition {name}")]);
         let labels = rig().get(&["customresourcedefinition", name])["metadata"]["labels"].clone();
         assert_eq!(labels["platctl.dev/platform"], "outlived", "{labels}");
         assert_eq!(labels["platctl.dev/environment"], "site", "{labels}");
@@ -247,8 +254,8 @@ fn definitions_that_were_kept_are_deleted_when_they_are_named_later() {
     rig().kubectl(&["label", "crd", made, "--overwrite", "platctl.dev/environment=site"]);
 
     let deleted = small.run(&later).ok();
-    assert_says(&deleted, &["Deleted  CustomResourceDefinition parts", "Deleted  CustomResourceDefinition dbs"]);
-    for name in [brought, made] {
+    for name in [brought, made, within] {
+        assert_says(&deleted, &[&format!("Deleted  CustomResourceDefinition {name}")]);
         assert!(rig().tool("kubectl", &["get", "crd", name]).is_err(), "{name}");
     }
     assert_says(&small.run(&later).ok(), &["CustomResourceDefinition parts.outlived.example.org is not there"]);
@@ -261,7 +268,7 @@ fn definitions_that_were_kept_are_deleted_when_they_are_named_later() {
     assert_says(&again, &["1 unchanged"]);
     let drift = small.run(&["apply", "-e", "site", "--check-drift", "--dry-run"]).ok();
     assert_says(&drift, &["1 unchanged"]);
-    for name in [brought, made] {
+    for name in [brought, made, within] {
         let _ = rig().tool("kubectl", &["delete", "crd", name]);
     }
 }
@@ -369,19 +376,55 @@ spec:
       containers: [{name: job, image: \"registry.example.org/e2e/job:1\"}]
 ";
 
+/// An object that somebody has to let go first.
+const HELD: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}, namespace: {{ .Release.Namespace }}, finalizers: [rig.platctl.dev/held]}
+";
+
 #[test]
 fn what_fails_to_go_keeps_what_it_stands_on_and_nothing_else() {
     let small = Small::new("clinging").release("one", "base", "").release("two", "db", "");
-    let small = small.release("two", "clings", "needs: [db]\n").release("two", "free", "");
+    let small = small.release("two", "clings", "needs: [db]\n").release("two", "free", "").release("two", "held", "");
     template(&small, "two", "clings", "before", FAILING_HOOK);
+    template(&small, "two", "held", "map", HELD);
     let small = small.locked();
     small.apply().ok();
     small.edit("environments/site/environment.yaml", "release: 60s", "release: 6s");
     let failed = small.run(&["destroy", "-e", "site", "--confirm", "site"]).exits(1);
-    assert_says(&failed, &["error[E0464]: clings", "left: clings stands on it", "1 of 4 done"]);
+    assert_says(
+        &failed,
+        &[
+            "error[E0464]: clings: Job clinging/clings-before did not end",
+            "pod clings-before-",
+            "left: clings stands on it",
+            "1 of 5 done",
+        ],
+    );
+    assert!(!failed.stderr.contains("deadline exceeded"), "{}", failed.screen());
+    assert_waited(&failed, "clings", "Job clinging/clings-before");
+    let still = "ConfigMap clinging/held is still there";
+    let finalizers = "finalizers that nobody has taken away: rig.platctl.dev/held";
+    assert_says(&failed, &[&format!("error[E0464]: held: {still}"), finalizers]);
+    assert_waited(&failed, "held", still);
+    rig().kubectl(&[
+        "--namespace=clinging",
+        "patch",
+        "configmap",
+        "held",
+        "--patch={\"metadata\":{\"finalizers\":null}}",
+    ]);
     let left: Vec<String> = small.states().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(left, ["base", "clings", "db"], "{}", failed.screen());
+    assert_eq!(left, ["base", "clings", "db"], "helm forgets what it could not wait for\n{}", failed.screen());
     assert_eq!(names("deployments", "clinging"), ["base", "clings", "db"]);
+}
+
+/// While it lasted it was told that a release waits, and for what.
+#[track_caller]
+fn assert_waited(output: &Output, release: &str, object: &str) {
+    let start = format!("  … {release:<22}  waits for ");
+    let told = |line: &str| line.starts_with(&start) && line.contains(object);
+    assert!(output.stderr.lines().any(told), "{}", output.screen());
 }
 
 /// Every object of the releases that matters, without what the server and helm write for themselves.
@@ -442,6 +485,27 @@ fn a_rollback_brings_back_what_the_run_had_over_two_tiers() {
     now = objects("rolled");
     now.retain(|name, _| !name.contains("later"));
     assert_eq!(now, then);
+}
+
+/// What the run had was never ready, because nobody waited for it then.
+#[test]
+fn a_rollback_that_does_not_become_ready_says_why() {
+    let small = Small::new("unsteady").release("one", "a", "wait: false\n").locked();
+    small.values("a", "behaviour: image-missing\n");
+    small.apply().ok();
+    let first = newest_run(&small);
+    small.values("a", "replicas: 1\n");
+    small.apply().ok();
+    small.edit("templates/one/a/release.yaml", "wait: false", "timeout: 8s");
+    let failed = small.run(&["rollback", "-e", "site", "--to", &first]).exits(1);
+    assert_says(
+        &failed,
+        &["error[E0412]: a: Deployment unsteady/a is not ready: 0 of 1 new pods", "ImagePullBackOff", "0 of 1 done"],
+    );
+    assert_waited(&failed, "a", "Deployment unsteady/a");
+    small.edit("templates/one/a/release.yaml", "timeout: 8s", "wait: false");
+    small.apply().ok();
+    assert_eq!(small.states(), [("a".to_owned(), "deployed".to_owned())]);
 }
 
 #[test]
@@ -551,6 +615,24 @@ fn without_the_right_to_list_secrets_everywhere() {
     assert_eq!(rig().records("narrow"), before);
     assert_says(&run(&user, &["destroy", "--confirm", "site"]).ok(), &["2 of 2"]);
     let _ = rig().tool("kubectl", &["delete", "namespace", "narrow-b", state, "--wait=false"]);
+}
+
+/// helm itself says no more than that it failed to delete the release.
+#[test]
+fn what_may_not_be_deleted_is_told() {
+    let small = Small::new("undeletable").release("one", "a", "").locked();
+    small.apply().ok();
+    let rights = json!([
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch", "create", "update", "patch"]},
+        {"apiGroups": ["*"], "resources": ["secrets"], "verbs": ["*"]},
+    ]);
+    let user = kubeconfig(&small, "undeletable", rights, &[]);
+    let destroy = ["destroy", "-e", "site", "--confirm", "site"];
+    let failed = small.run(&[&destroy[..], &["--kubeconfig", &user]].concat()).exits(1);
+    let said = "deployments.apps \"a\" is forbidden: User \"system:serviceaccount:default:undeletable\" cannot delete";
+    assert_says(&failed, &["error[E0402]: a:", said, "kind: yours to fix", "0 of 1 done"]);
+    assert!(!failed.stderr.contains("level=DEBUG"), "{}", failed.screen());
+    assert_says(&small.run(&destroy).ok(), &["helm left it in `uninstalling`", "1 of 1"]);
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn lasting(kubectl: &Kubectl, steps: &[&BackStep]) -> Result<BTreeMap<Stri
                     let lasting = Lasting::read(&secret).map_err(|e| failure::unreadable_record(&id, &e))?;
                     Ok((id, lasting))
                 }
-                Err(error) if error.stderr().contains("(NotFound)") => Ok((id, Lasting::default())),
+                Err(error) if error.is_not_found() => Ok((id, Lasting::default())),
                 Err(error) => Err(failure::cluster(&format!("cannot read helm's record of {id}"), &error)),
             }
         }

@@ -39,6 +39,9 @@ pub enum BackCause {
     /// helm could not remove it.
     #[error("helm could not remove it")]
     Remove(#[source] CallError),
+    /// Something of it did not go, or a hook did not end well.
+    #[error("it did not go")]
+    NotGone(#[source] CallError, Reason),
     /// Its Secrets or claims could not be deleted after it.
     #[error("it is removed, but {0} could not be deleted")]
     Leftovers(&'static str, #[source] CallError),
@@ -94,7 +97,33 @@ async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene
     let (helm, watched) = (patient(hands.helm), Watched::new(scene.place));
     let hear = |progress| watched.hear(progress);
     let removed = helm.remove(release, namespace, work.timeout, cluster, &hear);
-    watched.until(removed, work.timeout, hands.kubectl, scene.waits).await.map_err(BackCause::Remove)?;
+    let failed = watched.until(removed, work.timeout, hands.kubectl, scene.waits).await.err();
+    let cause = match failed {
+        None => None,
+        Some(error) if readiness::gave_up(error.stderr()) => {
+            let reason = readiness::reason(error.stderr(), &[], hands.kubectl).await;
+            Some(BackCause::NotGone(error, reason))
+        }
+        Some(error) => Some(BackCause::Remove(error)),
+    };
+    match cause {
+        // helm forgets a release of which something did not go: nobody would look for what goes with it any more.
+        Some(cause) if !is_forgotten(step, hands).await => Err(cause),
+        cause => {
+            delete_leftovers(namespace, work, hands).await?;
+            cause.map_or(Ok(()), Err)
+        }
+    }
+}
+
+/// Whether helm has no record of a release any more.
+async fn is_forgotten(step: &BackStep, hands: Hands<'_>) -> bool {
+    let record = hands.kubectl.release_record(&step.namespace, &step.release, step.revision).await;
+    record.is_err_and(|error| error.is_not_found())
+}
+
+/// Deletes what goes with a release and is not helm's.
+async fn delete_leftovers(namespace: &str, work: &BackWork, hands: Hands<'_>) -> Result<(), BackCause> {
     for (kind, names, what) in
         [("secret", &work.secrets, "its Secrets"), ("persistentvolumeclaim", &work.claims, "its claims")]
     {
@@ -112,7 +141,7 @@ async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: H
     let secret = match hands.kubectl.release_record(namespace, release, revision).await {
         Ok(secret) => secret,
         // Somebody else removed it meanwhile.
-        Err(error) if error.stderr().contains("(NotFound)") => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(()),
         Err(error) => return Err(BackCause::Keep(error)),
     };
     match record::keeping(&secret)? {

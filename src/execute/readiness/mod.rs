@@ -1,4 +1,4 @@
-//! Why a release did not get ready: helm names the objects, the cluster says why. A few questions, asked only after helm
+//! Why a release did not get ready, or did not go: helm names the objects, the cluster says why. A few questions, asked only after helm
 //! gave up. Must not decide anything, nor wait.
 
 mod pods;
@@ -12,7 +12,7 @@ use crate::object::{Object, Stream};
 use crate::tools::Kubectl;
 
 use pods::Speaker;
-use state::State;
+use state::{Explained, State};
 pub use words::Unready;
 pub(super) use words::gave_up;
 use words::{rest, unready};
@@ -58,7 +58,7 @@ pub(super) async fn reason(word: &str, runs: &[Unready], kubectl: &Kubectl) -> R
                 new.insert(State::read(&list))
             }
         };
-        let explained = state.explain(object);
+        let explained = explained(object, state, kubectl).await;
         // What helm did not name may be as it should be.
         if (!named && explained.lines.is_empty()) || reason.lines.len() > MOST_OBJECTS * LINES {
             continue;
@@ -85,8 +85,22 @@ pub(super) async fn by_now(object: &Unready, kubectl: &Kubectl) -> Vec<String> {
         "" => String::new(),
         namespace => kubectl.workings(namespace).await.unwrap_or_default(),
     };
-    let explained = State::read(&list).explain(object);
+    let explained = explained(object, &State::read(&list), kubectl).await;
     [explained.title].into_iter().chain(explained.lines.into_iter().map(|(line, _)| line)).collect()
+}
+
+/// Why an object is not ready, or not gone.
+async fn explained(object: &Unready, state: &State, kubectl: &Kubectl) -> Explained {
+    let mut explained = state.explain(object);
+    if object.stays {
+        let Unready { kind, namespace, name, .. } = object;
+        let finalizers = kubectl.finalizers(kind, namespace, name).await.unwrap_or_default();
+        if !finalizers.is_empty() {
+            let line = format!("finalizers that nobody has taken away: {}", finalizers.join(", "));
+            explained.lines.insert(0, (line, None));
+        }
+    }
+    explained
 }
 
 /// What a release runs, where helm named nothing.
@@ -100,6 +114,7 @@ pub fn workloads(rendered: &Stream, namespace: &str) -> Vec<Unready> {
         status: String::new(),
         message: "not in time".to_owned(),
         hook: None,
+        stays: false,
     };
     runs.map(unready).collect()
 }

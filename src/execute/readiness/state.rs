@@ -50,8 +50,10 @@ impl State {
         let found = self.of_kind(&object.kind).find(|item| item["metadata"]["name"] == object.name.as_str());
         let mut lines = Vec::new();
         let mut involved = BTreeSet::from([(object.kind.clone(), object.name.clone())]);
-        if let Some(found) = found {
+        let mut newest = None;
+        if let Some(found) = found.filter(|_| !object.stays) {
             let (sets, pods) = self.workers(found, &object.kind);
+            newest = sets.first().copied().filter(|set| set["kind"] == "ReplicaSet");
             involved.extend(sets.iter().chain(&pods).filter_map(|item| identity(item)));
             lines.extend(sets.iter().copied().chain([found]).filter_map(refused));
             lines.extend(told(&pods));
@@ -61,7 +63,7 @@ impl State {
             }
         }
         lines.extend(self.warnings(&involved, &lines));
-        Explained { title: title(object, found), lines }
+        Explained { title: title(object, found, newest), lines }
     }
 
     /// What an object runs its pods by, and the pods: those of its newest generation, as far as that can be told.
@@ -180,8 +182,12 @@ fn unbound(claim: &Value) -> Option<String> {
     (phase != "Bound").then(|| format!("claim {name}: {phase}, {class}"))
 }
 
-fn title(object: &Unready, found: Option<&Value>) -> String {
+/// `newest` is what a Deployment runs its new pods by.
+fn title(object: &Unready, found: Option<&Value>, newest: Option<&Value>) -> String {
     let title = object.title();
+    if object.stays {
+        return format!("{title} is still there");
+    }
     if let Some(event) = &object.hook {
         return format!(
             "the {event} hook {title} {}",
@@ -195,6 +201,11 @@ fn title(object: &Unready, found: Option<&Value>) -> String {
         return format!("{title} is not ready: {message}");
     };
     let (spec, status) = (&found["spec"], &found["status"]);
+    // Pods of before serve until new ones are ready, and count as ready.
+    if let Some(set) = newest.filter(|set| number(&status["replicas"]) > number(&set["status"]["replicas"])) {
+        let (ready, wanted) = (number(&set["status"]["readyReplicas"]), spec["replicas"].as_u64().unwrap_or(1));
+        return format!("{title} is not ready: {ready} of {wanted} new pods");
+    }
     match object.kind.as_str() {
         "Deployment" | "StatefulSet" | "ReplicaSet" => {
             let (ready, wanted) = (&status["readyReplicas"], spec["replicas"].as_u64().unwrap_or(1));

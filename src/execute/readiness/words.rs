@@ -15,6 +15,8 @@ pub struct Unready {
     pub message: String,
     /// The event of the hook that it is: `pre-install` …
     pub hook: Option<String>,
+    /// It should be gone.
+    pub stays: bool,
 }
 
 impl Unready {
@@ -26,6 +28,10 @@ impl Unready {
         }
     }
 }
+
+/// What follows an object's name where it should be ready, and where it should be gone.
+const NOT_READY: &str = " not ready. status: ";
+const STILL_EXISTS: &str = " still exists. status: ";
 
 /// The objects that helm names, each once: `resource Deployment/ns/web not ready. status: InProgress, message: …`.
 pub fn unready(word: &str) -> Vec<Unready> {
@@ -55,7 +61,8 @@ pub fn rest(word: &str) -> String {
         let line = line.trim();
         !(line.is_empty()
             || line.starts_with("level=")
-            || line.contains(" not ready. status: ")
+            || line.contains(NOT_READY)
+            || line.contains(STILL_EXISTS)
             || line.ends_with("context deadline exceeded")
             || line.ends_with(" does not exist. Installing it now."))
     };
@@ -63,7 +70,10 @@ pub fn rest(word: &str) -> String {
 }
 
 fn object(line: &str) -> Option<Unready> {
-    let (before, after) = line.split_once(" not ready. status: ")?;
+    let (stays, (before, after)) = match line.split_once(NOT_READY) {
+        Some(parts) => (false, parts),
+        None => (true, line.split_once(STILL_EXISTS)?),
+    };
     let name = before.rsplit("resource ").next()?;
     let mut parts = name.splitn(3, '/');
     let (kind, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
@@ -76,6 +86,7 @@ fn object(line: &str) -> Option<Unready> {
         status: own(status),
         message: own(message),
         hook: None,
+        stays,
     })
 }
 
@@ -115,6 +126,15 @@ mod tests {
         assert_eq!(rest(word), "");
         assert!(gave_up("Error: context deadline exceeded\n"));
         assert!(!gave_up("Error: failed calling webhook: context deadline exceeded: retried\n"));
+    }
+
+    #[test]
+    fn what_should_be_gone_is_told_apart() {
+        let word = "Error: uninstallation completed with 1 error(s): resource ConfigMap/t/m still exists. status: Terminating, message: Resource scheduled for deletion\ncontext deadline exceeded\n";
+        let found = unready(word);
+        assert_eq!((found.len(), found[0].title().as_str(), found[0].stays), (1, "ConfigMap t/m", true));
+        assert_eq!(rest(word), "");
+        assert!(gave_up(word));
     }
 
     #[test]

@@ -167,7 +167,8 @@ impl Helm {
         call.variables.push(("HELM_DEBUG".into(), "true".into()));
         let listener = Some(Listener { is_own: progress::is_log, hear: &hear });
         let call = Call { born: Some((&self.births, release, namespace)), listener, ..call };
-        process::run_for_effect(call, &self.interrupt).await
+        let done = process::run_for_effect(call, &self.interrupt).await;
+        done.map_err(|error| error.with_words(progress::readable))
     }
 
     fn call<'a>(&'a self, args: Vec<String>, stdin: &'a [u8], extra: Vec<(OsString, OsString)>) -> Call<'a> {

@@ -23,11 +23,25 @@ pub struct Awaited {
     pub name: String,
     /// What it is by now, in kstatus' word: `InProgress`, `Terminating` …
     pub status: String,
+    /// It is waited for until it is gone.
+    pub goes: bool,
 }
+
+/// What helm logs, and nowhere else says, when the API server refuses to delete something (`uninstall.go`).
+const NOT_DELETED: &str = "level=DEBUG msg=\"uninstall: Failed to delete release\"";
 
 /// Whether a line is of helm's debug log, and no word for people.
 pub(super) fn is_log(line: &str) -> bool {
-    line.starts_with("level=DEBUG ")
+    line.starts_with("level=DEBUG ") && !line.starts_with(NOT_DELETED)
+}
+
+/// helm's words with those about what was not deleted as people read them.
+pub(super) fn readable(words: &str) -> String {
+    let line = |line: &str| match line.strip_prefix(NOT_DELETED) {
+        Some(rest) => value(rest, "error").unwrap_or_else(|| rest.to_owned()),
+        None => line.to_owned(),
+    };
+    words.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a line of the debug log says.
@@ -40,6 +54,7 @@ pub(super) fn progress(line: &str) -> Progress {
             namespace: field("namespace"),
             name: field("name"),
             status: field("actualStatus"),
+            goes: field("expectedStatus") == "NotFound",
         }),
         // What was waited for is there, and something is left to do.
         "all resources achieved desired status" => Progress::Works,
@@ -55,9 +70,21 @@ fn value(line: &str, key: &str) -> Option<String> {
     })?;
     let rest = &line[start + key.len() + 1..];
     match rest.strip_prefix('"') {
-        Some(quoted) => Some(quoted.split('"').next()?.to_owned()),
+        Some(quoted) => Some(unquoted(quoted)),
         None => Some(rest.split(' ').next()?.trim().to_owned()),
     }
+}
+
+/// A text up to its closing quote, with what is escaped in it.
+fn unquoted(quoted: &str) -> String {
+    let (mut text, mut chars) = (String::new(), quoted.chars());
+    while let Some(char) = chars.next().filter(|char| *char != '"') {
+        text.extend(match char {
+            '\\' => chars.next().map(|escaped| if escaped == 'n' { '\n' } else { escaped }),
+            char => Some(char),
+        });
+    }
+    text
 }
 
 #[cfg(test)]
@@ -82,6 +109,17 @@ mod tests {
                     namespace: "ml".to_owned(),
                     name: "api".to_owned(),
                     status: "InProgress".to_owned(),
+                    goes: false,
+                }),
+            ),
+            (
+                r#"level=DEBUG msg="waiting for resource" namespace=ml name=api kind=ConfigMap expectedStatus=NotFound actualStatus=Terminating"#,
+                Progress::WaitsFor(Awaited {
+                    kind: "ConfigMap".to_owned(),
+                    namespace: "ml".to_owned(),
+                    name: "api".to_owned(),
+                    status: "Terminating".to_owned(),
+                    goes: true,
                 }),
             ),
         ] {
@@ -90,6 +128,14 @@ mod tests {
         }
         assert!(!is_log("level=WARN msg=\"upgrade failed\""));
         assert!(!is_log("Error: UPGRADE FAILED: level=DEBUG "));
+    }
+
+    #[test]
+    fn what_could_not_be_deleted_is_a_word_for_people() {
+        let line = r#"level=DEBUG msg="uninstall: Failed to delete release" error="[configmaps \"a\" is forbidden]""#;
+        assert!(!is_log(line));
+        let words = format!("{line}\nError: failed to delete release: a");
+        assert_eq!(readable(&words), "[configmaps \"a\" is forbidden]\nError: failed to delete release: a");
     }
 
     #[test]

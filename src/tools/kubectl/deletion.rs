@@ -1,4 +1,4 @@
-//! Deleting single objects, so that they can be made anew.
+//! Deleting single objects, so that they can be made anew; and what keeps one from going.
 
 use std::time::Duration;
 
@@ -37,5 +37,17 @@ impl Kubectl {
         let text = identity.to_string();
         call.stdin = Some(text.as_bytes());
         process::run(call, &self.interrupt).await.map(|_| ())
+    }
+
+    /// The finalizers of an object, which keep it until somebody takes them away. None when it is gone.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn finalizers(&self, kind: &str, namespace: &str, name: &str) -> Result<Vec<String>, CallError> {
+        let mut args = vec!["get".to_owned(), kind.to_owned(), name.to_owned(), "--ignore-not-found".to_owned()];
+        args.push("--output=jsonpath={.metadata.finalizers}".to_owned());
+        args.extend((!namespace.is_empty()).then(|| format!("--namespace={namespace}")));
+        let printed = process::run(self.call(args, None), &self.interrupt).await?;
+        Ok(serde_json::from_slice(&printed).unwrap_or_default())
     }
 }

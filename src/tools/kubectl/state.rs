@@ -63,7 +63,7 @@ impl Kubectl {
         let args = ["get", "--raw", path].map(str::to_owned).to_vec();
         match self.patiently(args).await {
             Ok(out) => Ok(Some(String::from_utf8_lossy(&out).into_owned())),
-            Err(error) if error.stderr().contains("(NotFound)") => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -111,7 +111,7 @@ impl Kubectl {
         match process::run_in_memory(self.call(args, Some(object.as_bytes())), &self.interrupt).await {
             Ok(out) => Ok(Write::Done(String::from_utf8_lossy(&out).into_owned())),
             Err(error) if is_conflict(error.stderr()) => Ok(Write::Conflict),
-            Err(error) if error.stderr().contains("(NotFound)") => Ok(Write::Absent),
+            Err(error) if error.is_not_found() => Ok(Write::Absent),
             Err(error) => Err(error),
         }
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use super::exit;
 use super::interruption::{moved, stopped};
+use super::runbook::place;
 use super::step::not_ready;
 use super::{Code, Failure, Failures, Kind, cluster};
-use crate::execute::{BackCause, BackError, Cause};
+use crate::execute::{BackCause, BackError, Cause, Reason};
 use crate::plan::Rollback;
 use crate::tools::CallError;
 
@@ -41,6 +42,7 @@ pub fn backwards(error: &BackError) -> Failure {
         BackCause::NotBegun(cause) => Failure::caused(Code::NotRemoved, Kind::Permanent, cause),
         BackCause::Keep(source) => call(title, Code::NotRemoved, source).help("nothing of it was removed"),
         BackCause::Remove(source) | BackCause::Leftovers(_, source) => call(title, Code::NotRemoved, source),
+        BackCause::NotGone(source, reason) => not_gone(&error.release, source, reason),
         BackCause::Unreadable(source) => Failure::caused(Code::NotRemoved, Kind::Permanent, source)
             .help("nothing of it was removed; see what it has with `helm get manifest`, and remove it by hand"),
         BackCause::RollBack(source) => call(title, Code::NotRolledBack, source)
@@ -48,6 +50,15 @@ pub fn backwards(error: &BackError) -> Failure {
         BackCause::NotReady(source, reason) => not_ready(&error.release, source, reason),
         BackCause::Label(source) => call(title, Code::NotRolledBack, source),
     }
+}
+
+/// What helm waited for in vain, and what the cluster says of it.
+fn not_gone(release: &str, source: &CallError, reason: &Reason) -> Failure {
+    let title = reason.title.as_deref().unwrap_or("not everything of it went in time");
+    let mut failure = Failure::new(Code::NotRemoved, Kind::Yours, format!("{release}: {title}")).word(&reason.rest);
+    failure.details.extend(reason.lines.iter().cloned());
+    failure.ran = Some(source.to_string());
+    failure.help(place(Code::NotRemoved))
 }
 
 /// A run that nobody knows.

@@ -12,6 +12,7 @@ fn object(kind: &str, name: &str) -> Unready {
         status: "InProgress".into(),
         message: "m".into(),
         hook: None,
+        stays: false,
     }
 }
 
@@ -64,6 +65,35 @@ fn pods_are_those_of_the_newest_set_of_a_deployment() {
     let expected =
         ["pod web-new-1: container c: CrashLoopBackOff; 1 more like it", "FailedMount: secret \"tls\" not found"];
     assert_eq!(lines, expected);
+}
+
+/// The commonest of all: an image that is not there, while the pods of before serve.
+#[test]
+fn pods_of_before_are_not_counted_as_ready() {
+    let of = |n: &str, ready: u64| json!({"annotations": {"deployment.kubernetes.io/revision": n}, "status": {"replicas": 1, "readyReplicas": ready}});
+    let status = json!({"replicas": 3, "readyReplicas": 2, "updatedReplicas": 1});
+    let items = vec![
+        item("Deployment", "web", "", json!({"spec": {"replicas": 2}, "status": status})),
+        item("ReplicaSet", "web-old", "web", of("1", 2)),
+        item("ReplicaSet", "web-new", "web", of("2", 0)),
+        item("Pod", "web-new-1", "web-new", waiting("ImagePullBackOff")),
+    ];
+    let (title, lines) = explained(items, &object("Deployment", "web"));
+    assert_eq!(title, "Deployment n/web is not ready: 0 of 2 new pods");
+    assert_eq!(lines, ["pod web-new-1: container c: ImagePullBackOff"]);
+}
+
+#[test]
+fn what_should_be_gone_is_not_asked_whether_it_is_ready() {
+    let items = vec![
+        item("Deployment", "web", "", json!({"spec": {"replicas": 2}, "status": {"readyReplicas": 0}})),
+        event("Deployment", "web", "FailedDelete", "webhook denied"),
+    ];
+    let (title, lines) = explained(items, &Unready { stays: true, ..object("Deployment", "web") });
+    assert_eq!(
+        (title.as_str(), lines),
+        ("Deployment n/web is still there", vec!["FailedDelete: webhook denied".to_owned()])
+    );
 }
 
 #[test]
