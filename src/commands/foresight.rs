@@ -11,7 +11,7 @@ use super::claim::Looking;
 use super::installation::{Foreseen, check_needs};
 use super::push::{self, Images};
 use super::reveal;
-use super::{guard, recreate};
+use super::{guard, recreate, soundness};
 use crate::definition::Release;
 use crate::diff::{self, DefinitionDiff, ObjectChange};
 use crate::execute::{Cause, ReleaseError, only_helm_conflicts};
@@ -94,6 +94,7 @@ impl Foresight {
         if foreseen.rendered.is_empty() {
             return Ok((foreseen, foresight));
         }
+        foresight.refuse(soundness::check(context, workspace));
         let releases: Vec<&Release> = foreseen.rendered.iter().map(|(release, _)| *release).collect();
         let pairs: Vec<(&Release, &Rendered)> = foreseen.rendered.iter().map(|(release, r)| (*release, r)).collect();
         let clear = with_secrets(looking, &foreseen).await?;

@@ -30,6 +30,7 @@ pub mod reveal;
 pub mod rollback;
 pub mod runbook;
 pub mod secrets;
+mod soundness;
 pub mod status;
 pub mod survey;
 pub mod template;

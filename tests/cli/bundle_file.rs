@@ -148,6 +148,10 @@ fn one_altered_byte_is_found_before_anything_happens() {
         assert_screen!(site.shop.path(), format!("altered_{name}"), output.screen());
         assert_ne!(site.run(&["inspect", "../bad.tar", "--verify"]).code, 0, "{name}: verify finds it");
     }
+    // The last is needed by no step before the cluster is changed: a plan says it too.
+    let planned = site.run(&["plan", "-e", "prod", "--bundle", "../bad.tar"]).ok();
+    let said = planned.stdout.split_once("apply would change nothing, for 1 reason\n").map(|(_, said)| said);
+    assert!(said.is_some_and(|said| said.contains("platctl")), "{}", planned.screen());
 }
 
 #[test]

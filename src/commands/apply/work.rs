@@ -12,7 +12,7 @@ use crate::commands::installation::{Foreseen, Installation};
 use crate::commands::post_render::Task;
 use crate::commands::undertake::Began;
 use crate::commands::workspace::Workspace;
-use crate::commands::{Context, guard, push, recreate, reveal};
+use crate::commands::{Context, guard, push, recreate, reveal, soundness};
 use crate::definition::{Definition, Release, Tier};
 use crate::execute::{self, Budget, Hands, ReleaseError, Report, Scripts, Work};
 use crate::files;
@@ -23,7 +23,7 @@ use crate::secrets::{self, Revealed};
 use crate::supply::locked_chart;
 use crate::surroundings::GUARD_SALT;
 use crate::tools::Kubectl;
-use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+use crate::ui::failure::{self, Failures};
 
 /// How a plan is to be carried out.
 pub(super) struct How<'a> {
@@ -52,7 +52,7 @@ pub(super) async fn change(
     let releases: Vec<&Release> =
         installation.definition.releases.iter().filter(|r| changing.contains(r.name.as_str())).collect();
     let revealed = reveal::revealed(context, workspace, &installation.definition, &releases).await?;
-    check_tools(context, workspace).await?;
+    soundness::check(context, workspace)?;
     let foreseen = match foreseen {
         Some(foreseen) => foreseen?,
         None => installation.foreseen(context, workspace, &plan).await?,
@@ -148,22 +148,6 @@ fn codes(definition: &Definition, report: &Report) -> Vec<(String, String)> {
         Some((error.release.clone(), failure.code.to_string()))
     };
     report.failed.iter().filter_map(code).collect()
-}
-
-/// All charts and tools of the bundle are what the lock says, before anything is changed.
-async fn check_tools(context: &Context, workspace: &Workspace) -> Result<(), Failures> {
-    let Some(bundle) = &workspace.bundle else { return Ok(()) };
-    let tools = bundle.tools().iter().chain([bundle.platctl()]).map(|tool| &tool.file);
-    for blob in bundle.charts().iter().map(|chart| &chart.package).chain(tools) {
-        let mut reader = bundle.reader(blob)?;
-        std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| {
-            let failure =
-                Failure::new(Code::BundleDamaged, Kind::Permanent, format!("{}: {e}", bundle.path().display()));
-            Failures::from(failure.help("copy the bundle again, or make it again")).exit(exit::REFUSED)
-        })?;
-    }
-    context.ui.detail("Verified", format!("charts and tools of {}", bundle.path().display()));
-    Ok(())
 }
 
 /// Pushes the images of changing releases that the site's registry lacks.

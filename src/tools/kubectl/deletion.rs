@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::Kubectl;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 /// What becomes of what belongs to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Kubectl {
         call.args.retain(|arg| !arg.starts_with("--request-timeout="));
         let text = identity.to_string();
         call.stdin = Some(text.as_bytes());
-        process::run(call, &self.interrupt).await.map(|_| ())
+        self.ended(call).await.map(|_| ())
     }
 
     /// The finalizers of an object, which keep it until somebody takes them away. None when it is gone.
@@ -47,7 +47,7 @@ impl Kubectl {
         let mut args = vec!["get".to_owned(), kind.to_owned(), name.to_owned(), "--ignore-not-found".to_owned()];
         args.push("--output=jsonpath={.metadata.finalizers}".to_owned());
         args.extend((!namespace.is_empty()).then(|| format!("--namespace={namespace}")));
-        let printed = process::run(self.call(args, None), &self.interrupt).await?;
+        let printed = self.run(args, None).await?;
         Ok(serde_json::from_slice(&printed).unwrap_or_default())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Kubectl;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 /// A custom resource definition in the cluster, and what two labels of it say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Kubectl {
     ) -> Result<(), CallError> {
         let path = format!("/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{release}.v{revision}");
         let args = ["replace", "--raw", &path, "--filename=-"].map(str::to_owned).to_vec();
-        process::run_in_memory(self.call(args, Some(secret.as_bytes())), &self.interrupt).await.map(|_| ())
+        self.ended_in_memory(self.call(args, Some(secret.as_bytes()))).await.map(|_| ())
     }
 
     /// Gives a revision's record labels, whatever values they had.

@@ -1,5 +1,6 @@
 //! kubectl: one method a command, for everything in a cluster that is not helm's.
 
+mod call;
 mod deletion;
 mod lifecycle;
 mod marks;
@@ -16,7 +17,7 @@ pub use deletion::Cascade;
 pub use lifecycle::MarkedDefinition;
 pub use objects::DryRun;
 
-use crate::tools::process::{self, Call, CallError, Interrupt};
+use crate::tools::process::{CallError, Interrupt};
 
 pub use state::{Write, server_is_gone};
 
@@ -159,23 +160,5 @@ impl Kubectl {
     async fn text(&self, args: &[&str]) -> Result<String, CallError> {
         let out = self.patiently(args.iter().map(|arg| (*arg).to_owned()).collect()).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())
-    }
-
-    async fn run(&self, args: Vec<String>, stdin: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
-        process::run(self.call(args, stdin), &self.interrupt).await
-    }
-
-    fn call<'a>(&'a self, mut args: Vec<String>, stdin: Option<&'a [u8]>) -> Call<'a> {
-        if args[0] != "wait" {
-            args.push(format!("--request-timeout={}s", self.request_timeout.as_secs()));
-        }
-        args.extend(self.cluster.kubectl_args());
-        let foreign = |key: &str| key.starts_with("KUBECTL_") || key.starts_with("SOPS_");
-        let inherited = self.variables.iter().filter(|(key, _)| !foreign(&key.to_string_lossy()));
-        let mut variables: Vec<(OsString, OsString)> = inherited.cloned().collect();
-        variables.push(("KUBECACHEDIR".into(), self.home.join("kube").into()));
-        let (key, value) = process::COLLECT_SELDOM;
-        variables.push((key.into(), value.into()));
-        Call { program: &self.program, args, variables, stdin, output_folder: &self.home, born: None, listener: None }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
 use super::Kubectl;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 /// What kubectl says of an object whose kind the API server does not have.
 const UNKNOWN_KIND: &str = "no matches for kind \"";
@@ -93,7 +93,7 @@ impl Kubectl {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--output=json", "--filename=-"].map(String::from));
         let call = self.call(args, Some(list.as_bytes()));
-        let out = Zeroizing::new(process::run_in_memory(call, &self.interrupt).await?);
+        let out = Zeroizing::new(self.ended_in_memory(call).await?);
         let printed: Json = serde_json::from_slice(&out).unwrap_or_default();
         Ok(match printed {
             Json::Null => Vec::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Kubectl;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 impl Kubectl {
     /// helm's records in one namespace, as [`Kubectl::release_records`] has them. A namespace that does not exist has none.
@@ -41,7 +41,7 @@ impl Kubectl {
     pub async fn release_record(&self, namespace: &str, release: &str, revision: u64) -> Result<String, CallError> {
         let path = format!("/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{release}.v{revision}");
         let call = self.call(vec!["get".to_owned(), "--raw".to_owned(), path], None);
-        Ok(String::from_utf8_lossy(&process::run_in_memory(call, &self.interrupt).await?).into_owned())
+        Ok(String::from_utf8_lossy(&self.ended_in_memory(call).await?).into_owned())
     }
 
     /// The Secrets in which helm keeps the deployed revisions of all releases with these labels, as the JSON of a list.
@@ -54,6 +54,6 @@ impl Kubectl {
         let path =
             format!("/api/v1/secrets?labelSelector=owner%3Dhelm,status%3Ddeployed{}", labels.replace('/', "%2F"));
         let call = self.call(vec!["get".to_owned(), "--raw".to_owned(), path], None);
-        Ok(String::from_utf8_lossy(&process::run_in_memory(call, &self.interrupt).await?).into_owned())
+        Ok(String::from_utf8_lossy(&self.ended_in_memory(call).await?).into_owned())
     }
 }

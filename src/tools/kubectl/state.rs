@@ -108,7 +108,7 @@ impl Kubectl {
     /// What a write is made of may be secret: it is in memory alone, and so is the answer.
     async fn write(&self, verb: &str, path: &str, object: &str) -> Result<Write, CallError> {
         let args = [verb, "--raw", path, "--filename=-"].map(str::to_owned).to_vec();
-        match process::run_in_memory(self.call(args, Some(object.as_bytes())), &self.interrupt).await {
+        match self.ended_in_memory(self.call(args, Some(object.as_bytes()))).await {
             Ok(out) => Ok(Write::Done(String::from_utf8_lossy(&out).into_owned())),
             Err(error) if is_conflict(error.stderr()) => Ok(Write::Conflict),
             Err(error) if error.is_not_found() => Ok(Write::Absent),

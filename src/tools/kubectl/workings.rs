@@ -1,7 +1,7 @@
 //! What there is to see of what runs in a namespace.
 
 use super::Kubectl;
-use crate::tools::process::{self, CallError};
+use crate::tools::process::CallError;
 
 /// What may say why something does not run.
 const KINDS: &str = "deployments,statefulsets,daemonsets,replicasets,cronjobs,jobs,pods,persistentvolumeclaims,events";
@@ -41,7 +41,7 @@ impl Kubectl {
 
     /// What kubectl prints, which gets to no disk.
     async fn unwritten(&self, args: Vec<String>) -> Result<String, CallError> {
-        let out = process::run_in_memory(self.call(args, None), &self.interrupt).await?;
+        let out = self.ended_in_memory(self.call(args, None)).await?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 }
