@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Capabilities, read};
+use super::{Capabilities, file};
 
 /// An answer of the API server that is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub fn group_versions(api: &str, apis: &str) -> Result<Vec<Discovery>, Unreadabl
     let named = named.groups.into_iter().flat_map(|group| group.versions).map(|version| version.group_version);
     let named = named.map(|version| (format!("/apis/{version}"), version));
     let all = core.chain(named).map(|(path, group_version)| Discovery { group_version, path });
-    Ok(all.filter(|found| read::is_group_version(&found.group_version)).collect())
+    Ok(all.filter(|found| file::is_group_version(&found.group_version)).collect())
 }
 
 impl Discovery {
@@ -76,7 +76,7 @@ impl Discovery {
     /// [`Unreadable`].
     pub fn record(&self, answer: &str, into: &mut Capabilities) -> Result<(), Unreadable> {
         let list: Resources = json(&self.path, answer)?;
-        let kinds = list.resources.into_iter().map(|resource| resource.kind).filter(|kind| read::is_kind(kind));
+        let kinds = list.resources.into_iter().map(|resource| resource.kind).filter(|kind| file::is_kind(kind));
         into.add(&self.group_version, kinds);
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod differing;
 mod discovery;
+mod file;
 mod read;
 mod tables;
 

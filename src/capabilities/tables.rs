@@ -1,7 +1,7 @@
 //! The shipped tables: what API servers of each Kubernetes minor offer with their default settings. `scripts/capabilities`
 //! writes them, from real servers; must not be edited by hand.
 
-use super::{Capabilities, read};
+use super::{Capabilities, file};
 use crate::yaml::{Problem, Sources};
 
 /// Each minor with its table.
@@ -25,7 +25,7 @@ pub(super) fn table(minor: &str) -> Option<Result<Capabilities, Problem>> {
     let mut sources = Sources::default();
     let origin = format!("platctl's table of Kubernetes {minor}");
     let id = sources.add(&origin, *text);
-    Some(sources.read(id).and_then(|node| read::typed(&sources, &node, &origin).map(|(found, _)| found)))
+    Some(sources.read(id).and_then(|node| file::typed(&sources, &node, &origin).map(|(found, _)| found)))
 }
 
 #[cfg(test)]

@@ -8,8 +8,13 @@ use tera::{ErrorKind, Tera};
 use super::expression::{Code, Name};
 use super::guard::Guarded;
 use super::path::Step;
-use super::template::{Leaf, MAX_OUTPUT, Scope, UNDEFINED};
+use super::scope::{Leaf, Scope};
 use crate::yaml::{Problem, Span, nearest};
+
+/// What a guard says of a value that is not there.
+pub(super) const UNDEFINED: &str = "it is not defined";
+/// The most bytes that one leaf may become.
+pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
 
 impl Leaf<'_> {
     pub fn problem(&self, message: impl Into<String>) -> Problem {

@@ -17,6 +17,9 @@ const NODE: u64 = 8;
 /// What going through one item weighs.
 const ROUND: u64 = 50;
 
+/// What a guard says when the budget is spent.
+pub(super) const TOO_MUCH: &str = "the template does too much: it goes through or keeps too many values";
+
 /// What is left.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -27,6 +30,11 @@ pub(super) struct Budget {
 /// There is nothing left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spent;
+
+/// What a template is told that does too much.
+pub(super) fn too_much(_: Spent) -> tera::Error {
+    tera::Error::message(TOO_MUCH)
+}
 
 impl Budget {
     pub fn new() -> Budget {

@@ -9,9 +9,10 @@ use tera::Context;
 use super::ClusterNode;
 use super::asked::Asked;
 use super::expression::Name;
+use super::file::wildcard;
 use super::path::Path;
-use super::release::wildcard;
-use super::template::{Evaluator, Leaf, Scope};
+use super::scope::{Leaf, Scope};
+use super::template::Evaluator;
 use crate::image::Reference;
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::asked::Asked;
+use super::file::dns_label;
 use super::generate::{self, Declaration};
-use super::release::dns_label;
-use super::template::{Evaluator, Leaf, Scope};
+use super::scope::{Leaf, Scope};
+use super::template::Evaluator;
 use super::token::{Encoding, SecretUse};
 use crate::yaml::{Entry, Fields, Node, Problem, Sources, Span, Value};
 

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Tree;
-use super::environment::{
-    Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools, check_api_version,
-    duration_field,
-};
+use super::environment::{Cluster, ClusterNode, Concurrency, Environment, Registry, RegistryMode, Timeouts, Tools};
 use super::extra::extras;
-use super::release::dns_label;
+use super::file::{check_api_version, dns_label, duration_field};
 use crate::image::{Platform, Site, legal_path};
 use crate::yaml::{Fields, Node, Problem, Sources, Span, Value};
 

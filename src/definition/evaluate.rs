@@ -6,11 +6,13 @@ use std::collections::HashMap;
 
 use tera::Context;
 
+use super::convert::to_tera;
 use super::expression::{Name, is_template};
 use super::partial::neighbours;
 use super::path::Path;
 use super::provenance::Provenance;
-use super::template::{Evaluator, Leaf, Scope, to_tera};
+use super::scope::{Leaf, Scope};
+use super::template::Evaluator;
 use crate::yaml::{Entry, Map, Node, Problem, Sources, Value};
 
 /// The names of one environment.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::release::wildcard;
+use super::file::wildcard;
 use crate::yaml::{Fields, Node, Problem, Sources};
 
 /// One such exception. It crosses a process border on its way to the post-renderer.

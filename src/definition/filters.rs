@@ -9,8 +9,9 @@ use tera::value::Key;
 use tera::{Error, Kwargs, Map, State, Tera, TeraResult, Value};
 
 use super::budget::Budget;
+use super::budget::too_much;
+use super::convert::from_tera;
 use super::quantity;
-use super::template::{from_tera, too_much};
 use crate::yaml;
 
 /// Makes the filters known.

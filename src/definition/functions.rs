@@ -8,7 +8,7 @@ use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
 use super::Tree;
 use super::budget::Budget;
-use super::template::too_much;
+use super::budget::too_much;
 use crate::image::Reference;
 
 /// The most items that a range may have.

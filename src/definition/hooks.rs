@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Tree;
-use super::environment::duration_field;
+use super::file::duration_field;
 use crate::yaml::{Fields, Node, Problem, Sources, Span};
 
 /// The folder beside release.yaml or tier.yaml that programs lie in.

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use tera::Context;
 
+use super::convert::to_tera;
 use super::expression::Name;
-use super::interpolate::{Named, Template};
 use super::path::{Path, Step};
-use super::template::{Scope, to_tera};
+use super::reference::{Named, Template};
+use super::scope::Scope;
 use crate::yaml::{Node, Value};
 
 /// What one leaf sees: the values that it names, and nothing else of them.

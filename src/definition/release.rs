@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::ComputedImages;
 use super::declared_secret::{self, DeclaredSecret};
-use super::environment::{check_api_version, duration_field};
 use super::exception::Exception;
+use super::file::{check_api_version, dns_label, duration_field, wildcard};
 use super::hooks::{self, Hooks};
 use super::render_guard::RenderGuard;
 use crate::image::Reference;
@@ -70,15 +70,6 @@ impl IgnoredImage {
     /// Whether a place is meant, by the image it names or by its text.
     pub fn means(&self, image: Option<&Reference>, text: &str) -> bool {
         wildcard(&self.pattern, text) || image.is_some_and(|image| self.matches(image))
-    }
-}
-
-pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).filter(|i| rest.is_char_boundary(*i)).any(|i| wildcard(tail, &rest[i..]))
-        }),
     }
 }
 
@@ -154,16 +145,6 @@ fn namespace(fields: &mut Fields) -> Result<String, Problem> {
         return Err(fields.problem(format!("`{namespace}` is no legal namespace name"), span));
     }
     Ok(namespace.to_owned())
-}
-
-/// Whether a text is a DNS label of at most `max` characters, as Kubernetes wants for names.
-pub(super) fn dns_label(text: &str, max: usize) -> bool {
-    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let bytes = text.as_bytes();
-    bytes.len() <= max
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 fn images(sources: &Sources, node: &Node, release: &mut ReleaseFile) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::environment::read_optional;
+use super::file::read_optional;
 use super::provenance::Provenance;
 use super::{Tree, merge};
 use crate::yaml::{Excerpt, Map, Node, Problem, Sources, Span, Value};

@@ -1,35 +1,11 @@
-//! What releases ask of secrets: their Kubernetes Secrets with tokens, what they declare to be generated, and which
-//! names are not there yet. Must not know any secret.
+//! What releases ask of secrets: which names are not there yet, and values with names in place of tokens. Must not know any
+//! secret.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::declared_secret::DeclaredSecret;
-use super::desired::Loader;
-use super::release::ReleaseFile;
-use super::{Definition, KubernetesSecret, Release, SecretUse, generate, pull_secret, replace_tokens};
-use crate::yaml::{Node, Problem, Sources, Value};
-
-/// The Kubernetes Secrets that are made before a release; the registry's first.
-pub(super) fn secrets(
-    loader: &mut Loader<'_>,
-    sources: &Sources,
-    file: &ReleaseFile,
-    name: &str,
-) -> Result<Vec<KubernetesSecret>, Problem> {
-    for (name, declaration) in file.secrets.iter().flat_map(DeclaredSecret::generated) {
-        generate::add(&mut loader.generated, sources, name, declaration.clone())?;
-    }
-    let mut made = Vec::new();
-    if let Some(registry) = &loader.environment.registry {
-        made.extend(pull_secret::made(sources, registry, loader.sealed, loader.asked)?);
-    }
-    let scope = loader.names.of_release(name, &file.namespace);
-    for declared in &file.secrets {
-        made.push(declared.evaluated(sources, loader.evaluator, loader.asked, &scope)?);
-    }
-    Ok(made)
-}
+use super::{Definition, Release, SecretUse, replace_tokens};
+use crate::yaml::{Node, Value};
 
 impl Release {
     /// Every secret that it asks for, in its values and in its Kubernetes Secrets.

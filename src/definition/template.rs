@@ -4,41 +4,23 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tera::value::ValueKind;
-use tera::{Context, Kwargs, State, Tera, TeraResult};
+use tera::{Kwargs, State, Tera, TeraResult};
 
 use super::asked::Asked;
-use super::blame::{explain, undefined, unreadable};
-use super::budget::{Budget, Spent};
+use super::blame::{MAX_OUTPUT, UNDEFINED, explain, undefined, unreadable};
+use super::budget::{Budget, Spent, TOO_MUCH, too_much};
+use super::convert::typed;
 use super::expression::{self, Name};
 use super::filters;
 use super::functions::{self, Desk};
 use super::guard;
-use super::path::Path;
-use crate::yaml::{Entry, Map, Node, Problem, Sources, Span, Value};
+use super::scope::{Leaf, Scope};
+use crate::yaml::{Entry, Map, Node, Problem, Span, Value};
 
-/// What a guard says of a value that is not there.
-pub(super) const UNDEFINED: &str = "it is not defined";
-/// What a guard says when the budget is spent.
-const TOO_MUCH: &str = "the template does too much: it goes through or keeps too many values";
-/// The most bytes that one leaf may become.
-pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
 /// The longest template.
 const MAX_TEMPLATE: usize = 256 * 1024;
 /// The most that one expression's value may weigh.
 const MAX_RESULT: u64 = 16 << 20;
-
-/// What is at hand where a template stands.
-pub(super) trait Scope {
-    /// The environment's values, for expressions that are a plain path into them.
-    fn values(&self, path: &Path) -> Option<&Node>;
-
-    /// Everything that some names need.
-    fn context(&self, names: &[Name]) -> Context;
-
-    /// What there is instead of a name: its neighbours.
-    fn neighbours(&self, name: &Name) -> Vec<String>;
-}
 
 /// Evaluates leaves.
 pub(super) struct Evaluator {
@@ -47,14 +29,6 @@ pub(super) struct Evaluator {
     budget: Arc<Budget>,
     desk: Arc<Desk>,
     asked: Asked,
-}
-
-/// A leaf to evaluate.
-#[derive(Clone, Copy)]
-pub(super) struct Leaf<'a> {
-    pub sources: &'a Sources,
-    pub text: &'a str,
-    pub span: Span,
 }
 
 impl Evaluator {
@@ -177,11 +151,6 @@ fn defined(value: &tera::Value) -> TeraResult<()> {
     if value.is_undefined() { Err(tera::Error::message(UNDEFINED)) } else { Ok(()) }
 }
 
-/// What a template is told that does too much.
-pub(super) fn too_much(_: Spent) -> tera::Error {
-    tera::Error::message(TOO_MUCH)
-}
-
 fn at_most(weight: u64, most: u64) -> TeraResult<()> {
     if weight > most { Err(tera::Error::message(format!("the value is larger than {most} bytes"))) } else { Ok(()) }
 }
@@ -200,58 +169,6 @@ impl Write for Capped {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A value of the template language as a tree without places.
-pub(super) fn from_tera(value: &tera::Value) -> Result<Node, String> {
-    Ok(typed(value, Span::default())?.unwrap_or(Node::new(Value::Null, Span::default())))
-}
-
-/// A value of the template language as a YAML value; `None` for `none`.
-fn typed(value: &tera::Value, span: Span) -> Result<Option<Node>, String> {
-    let node = |value| Some(Node::new(value, span));
-    Ok(match value.kind() {
-        ValueKind::None => None,
-        ValueKind::Undefined => return Err("template: something in the expression is not defined".to_owned()),
-        ValueKind::Bool => node(Value::Bool(value.as_bool().unwrap_or_default())),
-        ValueKind::F64 => match value.as_f64() {
-            Some(f) if f.is_finite() => node(Value::Float(f)),
-            _ => return Err("template: the expression gives no finite number".to_owned()),
-        },
-        ValueKind::U64 | ValueKind::I64 | ValueKind::U128 | ValueKind::I128 => {
-            let int = value.as_i64().filter(|int| crate::yaml::is_exact(*int));
-            node(Value::Int(int.ok_or("template: the expression gives a number that is too large for Helm")?))
-        }
-        ValueKind::Array => {
-            let items = value.as_array().unwrap_or_default().iter();
-            let items: Vec<Option<Node>> = items.map(|item| typed(item, span)).collect::<Result<_, _>>()?;
-            node(Value::List(items.into_iter().flatten().collect()))
-        }
-        ValueKind::Map => {
-            let mut map = Map::default();
-            for (key, value) in value.as_map().into_iter().flatten() {
-                if let Some(node) = typed(value, span)? {
-                    map.0.push(Entry { key: key.to_string(), key_span: span, node });
-                }
-            }
-            node(Value::Map(map))
-        }
-        ValueKind::String => node(Value::String(value.as_str().unwrap_or_default().to_owned())),
-        _ => return Err("template: the expression gives something that YAML can't hold".to_owned()),
-    })
-}
-
-/// A YAML value as the template language has it.
-pub(super) fn to_tera(node: &Node) -> tera::Value {
-    match &node.value {
-        Value::Null => tera::Value::none(),
-        Value::Bool(b) => (*b).into(),
-        Value::Int(i) => (*i).into(),
-        Value::Float(f) => (*f).into(),
-        Value::String(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(to_tera).collect::<Vec<_>>().into(),
-        Value::Map(map) => map.0.iter().map(|e| (e.key.clone().into(), to_tera(&e.node))).collect::<tera::Map>().into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Tree;
-use super::environment::{check_api_version, duration_field, read_optional};
+use super::file::{check_api_version, duration_field, read_optional};
 use super::hooks::{self, Hooks};
 use crate::yaml::{Fields, Node, Problem, Sources};
 

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Duration;
 
 use super::budget::Place;
 use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
-use super::watched::Watched;
+use super::watched::{Waits, Watched};
 use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};
 use crate::render::Refusal;
@@ -21,9 +20,6 @@ struct Scene<'s> {
     say: Say<'s>,
     waits: Waits<'s>,
 }
-
-/// Tells how long something waits, and for what.
-pub(super) type Waits<'a> = &'a (dyn Fn(Duration, &[String]) + Send + Sync);
 
 /// Tells what goes on inside a step.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::budget::Place;
 use super::readiness::{self, Unready};
-use super::release::Waits;
 use crate::tools::{Awaited, Kubectl, Progress};
 
 /// After so long it is said what a release waits for, and again after twice the time, and so on.
 const LONG: Duration = Duration::from_secs(30);
+
+/// Tells how long something waits, and for what.
+pub(super) type Waits<'a> = &'a (dyn Fn(Duration, &[String]) + Send + Sync);
 
 /// What a helm is doing by now.
 pub(super) struct Watched<'b> {

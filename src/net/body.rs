@@ -174,15 +174,3 @@ fn starts_at(response: &Response) -> Option<u64> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     text.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
-
-/// The beginning of a body, for messages: whatever can be had of it.
-pub(super) async fn at_most(mut response: Response, limit: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
-        if bytes.len() == limit {
-            break;
-        }
-    }
-    bytes
-}

@@ -297,9 +297,9 @@ impl Client {
 /// What a server said when it refused.
 pub(super) async fn refusal(response: Response) -> Failure {
     let status = response.status().as_u16();
-    let retry_after = super::retry::retry_after(response.headers());
+    let retry_after = super::answer::retry_after(response.headers());
     let patience = Duration::from_secs(5);
-    let text = tokio::time::timeout(patience, super::body::at_most(response, 16 * 1024)).await.unwrap_or_default();
+    let text = tokio::time::timeout(patience, super::answer::at_most(response, 16 * 1024)).await.unwrap_or_default();
     Failure { reason: Reason::Status { status, message: super::oci::said(&text) }, retry_after }
 }
 

@@ -1,6 +1,7 @@
 //! The only sockets in the program: HTTP with mirrors, retries and resuming, and the registry protocol on top of it.
 //! Must not know what the bytes mean or print anything; environment variables and settings come from the caller.
 
+mod answer;
 mod body;
 mod broken;
 mod budget;

@@ -1,6 +1,7 @@
 //! The Lease that keeps two runs on one environment apart: taking it, renewing it while a run is at work, and letting
 //! go of it. Who may take it over is `judge`'s to say (decision 29). Must not know what a run does.
 
+mod clock;
 mod fence;
 mod judge;
 mod object;
@@ -106,7 +107,7 @@ pub async fn hold(claim: &Claim<'_>, notice: &(dyn Fn(Notice<'_>) + Send + Sync)
             Some(found) => settled(&kubectl, claim, found, notice, &mut told).await?,
             None => None,
         };
-        let since = renew::boot_clock();
+        let since = clock::boot_clock();
         if let Some(object) = write(&kubectl, claim, before.as_ref(), &me).await? {
             if let Some(gone) = before.as_ref().and_then(LeaseObject::holder) {
                 notice(Notice::TakenOver(&gone));

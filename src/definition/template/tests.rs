@@ -9,6 +9,7 @@ use crate::definition::asked::Asked;
 use crate::definition::evaluate::{self, Names};
 use crate::definition::provenance::Provenance;
 use crate::definition::replace_tokens;
+use crate::yaml::Sources;
 
 /// Evaluates a file of a release, with some values and one file at hand.
 pub(super) fn evaluated(text: &str) -> Result<serde_json::Value, Problem> {

@@ -3,8 +3,7 @@
 use super::BackWork;
 use crate::execute::budget::Place;
 use crate::execute::readiness::{self, Reason};
-use crate::execute::release::Waits;
-use crate::execute::watched::Watched;
+use crate::execute::watched::{Waits, Watched};
 use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
 use crate::record::{self, UnreadableRecord};

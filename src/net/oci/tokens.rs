@@ -200,7 +200,7 @@ async fn fetch(
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
-    let body = crate::net::body::at_most(response, LARGEST_ANSWER).await;
+    let body = crate::net::answer::at_most(response, LARGEST_ANSWER).await;
     token(&body).ok_or_else(|| Reason::Protocol("there is no token in the answer".to_owned()).into())
 }
 

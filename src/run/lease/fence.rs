@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ASK, Holder, LeaseObject, TERM, renew};
+use super::{ASK, Holder, LeaseObject, TERM, clock};
 use crate::files;
 use crate::tools::{Cluster, Interrupt, Kubectl};
 
@@ -87,7 +87,7 @@ impl Fence {
 
     /// A renewal within half a term answers by itself; else the API server is asked.
     async fn look(&self, variables: &[(OsString, OsString)]) -> Result<(), Fenced> {
-        if is_fresh(&self.file, renew::boot_clock()) {
+        if is_fresh(&self.file, clock::boot_clock()) {
             return Ok(());
         }
         let kubectl = Kubectl {

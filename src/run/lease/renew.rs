@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use super::clock::boot_clock;
 use super::{Fence, Holder, LeaseObject, RENEW, TERM};
 use crate::files;
 use crate::tools::{Kubectl, Write};
@@ -166,26 +167,5 @@ impl Shared {
     /// Notes for the fence when it was renewed last. What can't be written makes the fence ask the API server.
     fn note(&self, at: Duration) {
         let _ = files::write_unsynced(&self.file, super::fence::note(at).as_bytes());
-    }
-}
-
-/// Time since the host was started, times of sleep included: what `CLOCK_BOOTTIME` says. A host that slept has not
-/// renewed its lease, and a clock that stops meanwhile would not show it.
-pub(super) fn boot_clock() -> Duration {
-    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(Duration::ZERO, Duration::from_secs_f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_goes_on() {
-        let before = boot_clock();
-        assert!(before > Duration::ZERO);
-        std::thread::sleep(Duration::from_millis(30));
-        assert!(boot_clock() > before);
     }
 }

@@ -1,5 +1,7 @@
 //! Definitions brought together, and what is refused.
 
+use std::time::Duration;
+
 use super::*;
 
 const ENVIRONMENT: &str =
