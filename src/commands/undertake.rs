@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use super::Context;
 use crate::definition::Definition;
 use crate::files;
+use crate::plan::Overwritten;
 use crate::run;
-use crate::run::Undertaking;
 use crate::run::journal::{FILE, Outcome};
 use crate::run::lease::{Claim, Notice};
+use crate::run::{End, Undertaking};
 use crate::tools::{Helm, Kubectl, write_post_renderer};
 use crate::ui::failure::{self, Failures, exit};
 use crate::ui::{Ui, duration};
@@ -119,7 +120,8 @@ impl Began {
 
     /// Ends the run. Its folder stays for a day when there may be something to go on with.
     pub async fn end(self, outcome: Outcome) {
-        let published = self.undertaking.end(outcome).await;
+        let End { published, overwritten } = self.undertaking.end(outcome).await;
+        overwritten.iter().for_each(|found| self.ui.warn(told(found)));
         if !published {
             let file = self.folder.path().join(FILE).display().to_string();
             self.ui.warn(format!("the run's journal could not be written into the cluster; it is in {file}"));
@@ -128,6 +130,16 @@ impl Began {
             let _ = self.folder.keep();
         }
     }
+}
+
+fn told(found: &Overwritten) -> String {
+    let Overwritten { namespace, release, revisions } = found;
+    let numbers: Vec<String> = revisions.iter().map(u64::to_string).collect();
+    let (numbers, last) = (numbers.join(", "), numbers.last().cloned().unwrap_or_default());
+    format!(
+        "{release}: somebody else changed it at the same moment, and this run has overwritten that (revision {numbers}); \
+         to see it: helm get values {release} --namespace {namespace} --revision {last}"
+    )
 }
 
 /// How a run ended, as its exit status says it.

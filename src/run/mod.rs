@@ -10,4 +10,4 @@ mod undertaking;
 
 pub use chronicle::{Run, chronicle};
 pub use stamp::run_stamp;
-pub use undertaking::{Moved, NotBegun, Stop, Undertaking};
+pub use undertaking::{End, Moved, NotBegun, Stop, Undertaking};

@@ -63,6 +63,12 @@ impl Sight {
         self.kubectl.release_records_of(&self.namespaces).await
     }
 
+    /// The same once more at a run's end, where nothing is waited for.
+    pub async fn at_the_end(&self) -> Result<String, CallError> {
+        let kubectl = Kubectl { patience: Duration::ZERO, ..self.kubectl.clone() };
+        kubectl.release_records_of(&self.namespaces).await
+    }
+
     async fn look(&self) -> Result<Arc<Observation>, CallError> {
         let at = Instant::now();
         let observed = Arc::new(Observation::parse(&self.records().await?));

@@ -13,7 +13,7 @@ use super::journal::{self, Entry, Journal, Outcome, Recorder, Shelf, State};
 use super::lease::{self, Claim, Fence, Lease, LeaseError, Lost, Notice};
 use super::sight::Sight;
 use crate::files::FileError;
-use crate::plan::{Observation, Observed, label};
+use crate::plan::{self, Observation, Observed, Overwritten, label};
 use crate::tools::{Birth, Births, CallError, Kubectl};
 
 /// How long a request may take, and how long the API server is waited for when it is gone.
@@ -62,6 +62,15 @@ pub struct Undertaking {
     /// Kubectl as this run uses it beside its steps.
     kubectl: Kubectl,
     sight: Arc<Sight>,
+}
+
+/// How a run has ended, beside what it did.
+#[derive(Debug)]
+pub struct End {
+    /// The cluster has all of the journal; if not, the run's folder must stay.
+    pub published: bool,
+    /// Revisions of somebody else that it has overwritten.
+    pub overwritten: Vec<Overwritten>,
 }
 
 /// What a run is called and for whom it works.
@@ -225,19 +234,20 @@ impl Undertaking {
         }
     }
 
-    /// Ends the run: its journal is closed and its lease let go. Whether the cluster has all of the journal; if not, the
-    /// run's folder must stay.
-    pub async fn end(self, outcome: Outcome) -> bool {
+    /// Ends the run: its journal is closed and its lease let go.
+    pub async fn end(self, outcome: Outcome) -> End {
         self.midwife.abort();
-        let Claimed { platform, environment, namespace, .. } = &self.claimed;
-        let Some(recorder) = self.shared.recorder.get() else {
-            self.lease.release().await;
-            return true;
+        let Undertaking { lease, shared, claimed, kubectl, sight, .. } = self;
+        let Claimed { run, platform, environment, namespace, .. } = &claimed;
+        let Some(recorder) = shared.recorder.get() else {
+            lease.release().await;
+            return End { published: true, overwritten: Vec::new() };
         };
-        let kubectl = Kubectl { patience: Duration::ZERO, ..self.kubectl.clone() };
+        let kubectl = Kubectl { patience: Duration::ZERO, ..kubectl };
         let clear = journal::clear_away(&kubectl, namespace, platform, environment);
-        let (kept, (), _) = tokio::join!(recorder.end(outcome), self.lease.release(), clear);
-        kept
+        let (published, (), _, overwritten) =
+            tokio::join!(recorder.end(outcome), lease.release(), clear, overwritten(&shared, &sight, run));
+        End { published, overwritten }
     }
 
     /// The labels of helm's records, once the API server answers.
@@ -255,6 +265,15 @@ impl Undertaking {
         let Some(planned) = self.shared.planned.get().and_then(|planned| planned.get(&key)) else { return Ok(None) };
         let observed = self.sight.fresh().await?;
         Ok(moved(*planned, observed.get(namespace, release)))
+    }
+}
+
+/// What somebody else did in the moments between the last look and helm's own, and what is overwritten now. Nothing depends on
+/// it: helm's history has it for whoever looks there.
+async fn overwritten(shared: &Shared, sight: &Sight, run: &str) -> Vec<Overwritten> {
+    match shared.planned.get().filter(|planned| !planned.is_empty()) {
+        Some(planned) => plan::overwritten(&sight.at_the_end().await.unwrap_or_default(), planned, run),
+        None => Vec::new(),
     }
 }
 

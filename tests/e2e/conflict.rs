@@ -2,13 +2,14 @@
 //! does in the middle.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::platform::Small;
-use crate::rig::{rig, signal};
+use crate::rig::{bin, rig, signal};
 use crate::support::program::{Running, until};
 use crate::support::read;
 
@@ -184,6 +185,35 @@ fn somebody_elses_upgrade_in_the_middle_is_not_overwritten() {
     // Whoever runs it again has seen it, and wants this.
     small.apply().ok();
     assert_eq!(replicas("b"), 2);
+}
+
+/// It ends after the run has looked and before helm does. A program of the definition is at the one moment where it can.
+#[test]
+fn somebody_elses_upgrade_right_before_helm_is_told() {
+    let small = Small::new("foreign-moment").release("one", "a", "hooks: {before: [{run: scripts/foreign}]}\n");
+    let script = "#!/bin/sh\nset -eu\n[ -e FOLDER/armed ] || exit 0\nrm FOLDER/armed\n\
+                  HELM upgrade a FOLDER/theirs --namespace foreign-moment --set replicas=3 --wait=hookOnly\n";
+    let theirs = small.path("theirs");
+    let (folder, helm) = (theirs.parent().unwrap().display().to_string(), bin().join("helm"));
+    small.put(
+        "templates/one/a/scripts/foreign",
+        &script.replace("FOLDER", &folder).replace("HELM", &helm.display().to_string()),
+    );
+    fs::set_permissions(small.path("templates/one/a/scripts/foreign"), fs::Permissions::from_mode(0o755)).unwrap();
+    let small = small.locked();
+    small.apply().ok();
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(small.path("templates/one/a/chart")).arg(&theirs).status();
+    assert!(copied.unwrap().success());
+    small.put("armed", "");
+    small.values("a", "replicas: 2\n");
+    let output = small.apply().ok();
+    let told = "warning: a: somebody else changed it at the same moment, and this run has overwritten that (revision 2); to see \
+                it: helm get values a --namespace foreign-moment --revision 2";
+    assert!(output.stderr.contains(told), "{}", output.screen());
+    assert_eq!(rig().get(&["deployment", "a", "--namespace=foreign-moment"])["spec"]["replicas"], 2);
+    small.values("a", "replicas: 1\n");
+    assert!(!small.apply().ok().stderr.contains("somebody else"), "once is enough");
 }
 
 /// A disk that is full where the journal is, in a mount namespace; where that is not allowed it is said.
