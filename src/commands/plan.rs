@@ -137,6 +137,9 @@ pub fn action(step: &Step) -> String {
         Action::Upgrade { because: Because::Failed | Because::NeverDeployed, .. } => {
             format!("upgrade  {version}, its last run failed")
         }
+        Action::Upgrade { because: Because::ByHand, .. } => {
+            format!("upgrade  {version}, somebody's helm changed it since")
+        }
         Action::Upgrade { because: Because::Drifted, .. } => format!("upgrade  {version}, live objects differ"),
         Action::Upgrade { because: Because::Adopted, .. } => format!("adopt, upgrade  {version}"),
         Action::Upgrade { .. } => format!("upgrade  {version}"),

@@ -98,7 +98,11 @@ async fn put_right(
         }
         (Recovery::Rollback, Some(revision)) => {
             context.ui.say("Recovering", format!("{release}: rollback to revision {revision}"));
-            helm.rollback(release, namespace, revision, cluster).await
+            match helm.rollback(release, namespace, revision, cluster).await {
+                // helm gave it the run of the revision that it went back to, and none that goes on made it.
+                Ok(()) => kubectl.unlabel_record(namespace, release, found.revision + 1, label::RUN).await,
+                failed => failed,
+            }
         }
         (Recovery::Rollback, None) => {
             let title = format!("{release}: there is no revision to roll back to");

@@ -1,6 +1,7 @@
 //! The loop that takes releases away or back: stages in reverse order of the tiers, in each a release only after those
 //! that need it. Where something fails, what it stands on is left. It does what the plan says and decides nothing.
 
+mod memory;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -145,6 +145,8 @@ pub enum Action {
 pub enum Because {
     /// What decides it has changed.
     Inputs,
+    /// Somebody's helm upgraded it, or rolled it back, since.
+    ByHand,
     /// Its last run did not end well.
     Failed,
     /// The same, and none before it did.
@@ -285,6 +287,8 @@ fn action(observed: Option<&Observed>, wanted: &Desired, platform: &str, environ
     }
     let from = observed.label(label::CHART_VERSION).map(str::to_owned);
     match (observed.status.as_str(), observed.label(label::INPUTS) == Some(&wanted.inputs)) {
+        // What it has is not what its labels say.
+        ("deployed", _) if observed.by_hand => Action::Upgrade { from: None, because: Because::ByHand },
         ("deployed", true) => Action::Unchanged,
         ("deployed", false) => Action::Upgrade { from, because: Because::Inputs },
         _ if !observed.ever => Action::Upgrade { from, because: Because::NeverDeployed },

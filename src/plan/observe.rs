@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::label;
+
 /// The newest record of every release.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observation(BTreeMap<(String, String), Observed>);
@@ -17,6 +19,8 @@ pub struct Observed {
     pub deployed: Option<u64>,
     /// Whether a revision was ever deployed, as far as helm's history reaches.
     pub ever: bool,
+    /// It was made by a helm that somebody ran by hand, which keeps labels: an earlier one that went well has the same run.
+    pub by_hand: bool,
     labels: BTreeMap<String, String>,
 }
 
@@ -31,18 +35,11 @@ impl Observation {
     /// Reads the table: columns separated by blanks, the namespace first, the labels last. Lines that are no helm
     /// records are passed over.
     pub fn parse(table: &str) -> Observation {
-        let mut releases: BTreeMap<(String, String), Observed> = BTreeMap::new();
+        let mut releases: BTreeMap<(String, String), Vec<Observed>> = BTreeMap::new();
         for (place, record) in records(table) {
-            let entry = releases.entry(place).or_default();
-            let deployed = entry.deployed.max((record.status == "deployed").then_some(record.revision));
-            let ever = entry.ever || matches!(record.status.as_str(), "deployed" | "superseded");
-            if record.revision > entry.revision {
-                *entry = record;
-            }
-            entry.deployed = deployed;
-            entry.ever = ever;
+            releases.entry(place).or_default().push(record);
         }
-        Observation(releases)
+        Observation(releases.into_iter().filter_map(|(place, all)| Some((place, newest(all)?))).collect())
     }
 
     /// The record of a release.
@@ -56,13 +53,26 @@ impl Observation {
     }
 }
 
+/// The newest of a release's revisions, with what only all of them tell.
+fn newest(mut all: Vec<Observed>) -> Option<Observed> {
+    all.sort_by_key(|record| record.revision);
+    let newest = all.pop()?;
+    let is_deployed = |record: &&Observed| record.status == "deployed";
+    let deployed = all.iter().chain([&newest]).filter(is_deployed).map(|record| record.revision).max();
+    let went_well = |record: &Observed| matches!(record.status.as_str(), "deployed" | "superseded");
+    let ever = all.iter().chain([&newest]).any(went_well);
+    let run = newest.label(label::RUN);
+    let by_hand = run.is_some() && all.iter().any(|record| went_well(record) && record.label(label::RUN) == run);
+    Some(Observed { deployed, ever, by_hand, ..newest })
+}
+
 /// Every record of a table: namespace and release, and what its labels say.
 pub(super) fn records(table: &str) -> impl Iterator<Item = ((String, String), Observed)> {
     table.lines().filter_map(row).filter_map(|(namespace, labels)| {
         let name = labels.get("name")?.clone();
         let revision = labels.get("version")?.parse().ok()?;
         let status = labels.get("status").cloned().unwrap_or_default();
-        Some(((namespace, name), Observed { revision, status, deployed: None, ever: false, labels }))
+        Some(((namespace, name), Observed { revision, status, deployed: None, ever: false, by_hand: false, labels }))
     })
 }
 
@@ -95,5 +105,20 @@ mod tests {
         assert_eq!((a.revision, a.status.as_str(), a.deployed), (10, "failed", Some(9)));
         assert_eq!(a.label("modifiedAt"), Some("1"));
         assert_eq!(observation.iter().count(), 1);
+    }
+
+    /// A run makes one revision that goes well; helm copies its labels to the next, whoever makes that.
+    #[test]
+    fn a_revision_with_the_run_of_one_before_it_was_made_by_hand() {
+        let row = |revision: u64, status: &str, run: &str| {
+            format!("n s t 1 5m name=a,owner=helm,status={status},version={revision}{run}\n")
+        };
+        let (r1, r2) = (",platctl.dev/run=r1", ",platctl.dev/run=r2");
+        let by_hand = |rows: &[String]| Observation::parse(&rows.concat()).get("n", "a").unwrap().by_hand;
+        assert!(by_hand(&[row(2, "deployed", r1), row(1, "superseded", r1)]));
+        assert!(by_hand(&[row(1, "superseded", r1), row(2, "superseded", r2), row(3, "deployed", r1)]), "a rollback");
+        assert!(!by_hand(&[row(1, "failed", r1), row(2, "deployed", r1)]), "a second try");
+        assert!(!by_hand(&[row(1, "superseded", r1), row(2, "deployed", r2)]));
+        assert!(!by_hand(&[row(1, "superseded", ""), row(2, "deployed", "")]));
     }
 }

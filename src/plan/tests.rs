@@ -10,7 +10,7 @@ fn definition() -> Definition {
         "apiVersion: platctl.dev/v1\nkubeVersion: \"1.34.4\"\ntools: {helm: 4.3.1, kubectl: 1.34.4}\nplatform: ml\n",
     );
     tree.insert("templates/apps/tier.yaml", "apiVersion: platctl.dev/v1\norder: 1\n");
-    for name in ["a", "b", "c", "d", "e", "f"] {
+    for name in ["a", "b", "c", "d", "e", "f", "g"] {
         let text = "apiVersion: platctl.dev/v1\nchart: {path: ./chart}\nnamespace: ns\n";
         tree.insert(format!("templates/apps/{name}/release.yaml"), text);
     }
@@ -36,6 +36,8 @@ fn every_action_has_its_reason() {
         record("d", 1, "deployed", &same),
         record("d", 2, "pending-upgrade", &same),
         record("e", 1, "deployed", ""),
+        record("g", 1, "superseded", &format!("{same},platctl.dev/run=r")),
+        record("g", 2, "deployed", &format!("{same},platctl.dev/run=r")),
         record("gone", 1, "deployed", &same),
         record("others", 1, "deployed", ",platctl.dev/platform=ml,platctl.dev/environment=dev"),
     ]
@@ -56,8 +58,9 @@ fn every_action_has_its_reason() {
         Action::Blocked { reason: Blocked::Pending { status: "pending-upgrade".into(), deployed: Some(1) } },
         Action::Blocked { reason: Blocked::Foreign { owner: None } },
         Action::Install,
+        Action::Upgrade { from: None, because: Because::ByHand },
     ];
     assert_eq!(actions, expected);
     assert_eq!(plan.undeclared, ["ns/gone"]);
-    assert_eq!(plan.counts(), (1, 2, 1));
+    assert_eq!(plan.counts(), (1, 3, 1));
 }

@@ -133,7 +133,7 @@ fn marked(stream: &Stream) -> Option<String> {
 }
 
 /// The Secret, and what helm packed into it.
-fn opened(secret: &str) -> Result<(Json, Json), UnreadableRecord> {
+pub(super) fn opened(secret: &str) -> Result<(Json, Json), UnreadableRecord> {
     let unknown = |reason: String| UnreadableRecord { release: "a release".to_owned(), reason };
     let whole: Json = serde_json::from_str(secret).map_err(|e| unknown(e.to_string()))?;
     let broken = |reason: String| UnreadableRecord { release: name(&whole), reason };
@@ -142,7 +142,7 @@ fn opened(secret: &str) -> Result<(Json, Json), UnreadableRecord> {
     Ok((whole, stored))
 }
 
-fn name(secret: &Json) -> String {
+pub(super) fn name(secret: &Json) -> String {
     secret["metadata"]["name"].as_str().unwrap_or("a release").to_owned()
 }
 

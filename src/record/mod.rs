@@ -16,7 +16,7 @@ use crate::object::{InvalidObject, Stream};
 
 pub use keep::{Lasting, keeping};
 pub use remarks::Remarks;
-pub use unlock::unlocked;
+pub use unlock::{remembered, unlocked};
 
 /// The most that a record may come to, unpacked. The API server takes 1 MiB of it, packed.
 const MOST_UNPACKED: u64 = 128 * 1024 * 1024;

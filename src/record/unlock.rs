@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{UnreadableRecord, unpacked};
+use super::UnreadableRecord;
+use super::keep::{name, opened};
 
 /// The Secret of a record in the middle of an operation, as JSON, with the status `failed` in its label and in what helm
 /// packed into it (as fluxcd/helm-controller's `unlock` does). Everything else stays, `resourceVersion` included, so that
@@ -19,30 +20,42 @@ use super::{UnreadableRecord, unpacked};
 /// # Errors
 /// [`UnreadableRecord`] when it is no record of helm's.
 pub fn unlocked(secret: &str, why: &str) -> Result<Option<Zeroizing<String>>, UnreadableRecord> {
-    let unknown = |reason: String| UnreadableRecord { release: "a release".to_owned(), reason };
-    let mut secret: Value = serde_json::from_str(secret).map_err(|e| unknown(e.to_string()))?;
-    let release = secret["metadata"]["name"].as_str().unwrap_or("a release").to_owned();
-    let broken = |reason: String| UnreadableRecord { release: release.clone(), reason };
-    let packed = secret["data"]["release"].as_str().ok_or_else(|| broken("it holds no release".to_owned()))?;
-    let json = Zeroizing::new(unpacked(packed).map_err(broken)?);
-    let mut stored: Value = serde_json::from_slice(&json).map_err(|e| broken(e.to_string()))?;
+    let (secret, stored) = opened(secret)?;
     let status = stored["info"]["status"].as_str().unwrap_or_default();
     if !status.starts_with("pending") && status != "uninstalling" {
         return Ok(None);
     }
+    failed(secret, stored, why).map(Some)
+}
+
+/// The Secret of a record that helm has forgotten, to be made once more with the status `failed`: what the server wrote for
+/// itself is left out.
+///
+/// # Errors
+/// [`UnreadableRecord`] when it is no record of helm's.
+pub fn remembered(secret: &str, why: &str) -> Result<Zeroizing<String>, UnreadableRecord> {
+    let (mut secret, stored) = opened(secret)?;
+    if let Some(metadata) = secret["metadata"].as_object_mut() {
+        metadata.retain(|key, _| ["name", "namespace", "labels", "annotations"].contains(&key.as_str()));
+    }
+    failed(secret, stored, why)
+}
+
+fn failed(mut secret: Value, mut stored: Value, why: &str) -> Result<Zeroizing<String>, UnreadableRecord> {
     stored["info"]["status"] = "failed".into();
     stored["info"]["description"] = why.into();
     let json = Zeroizing::new(stored.to_string());
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     let written = packer.write_all(json.as_bytes()).and_then(|()| packer.finish());
-    let inner = written.map_err(|e| broken(e.to_string()))?;
+    let inner = written.map_err(|e| UnreadableRecord { release: name(&secret), reason: e.to_string() })?;
     secret["data"]["release"] = STANDARD.encode(STANDARD.encode(inner)).into();
     secret["metadata"]["labels"]["status"] = "failed".into();
-    Ok(Some(Zeroizing::new(secret.to_string())))
+    Ok(Zeroizing::new(secret.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::unpacked;
     use super::*;
 
     fn secret(status: &str) -> String {
@@ -55,6 +68,17 @@ mod tests {
             serde_json::json!({"name": "sh.helm.release.v1.web.v3", "resourceVersion": "7", "labels": labels});
         serde_json::json!({"metadata": metadata, "data": {"release": release}, "type": "helm.sh/release.v1"})
             .to_string()
+    }
+
+    #[test]
+    fn what_helm_forgot_can_be_made_once_more() {
+        let text = remembered(&secret("deployed"), "why").unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let expected =
+            serde_json::json!({"name": "sh.helm.release.v1.web.v3", "labels": {"name": "web", "status": "failed"}});
+        assert_eq!(value["metadata"], expected);
+        assert_eq!(value["type"], "helm.sh/release.v1");
+        assert!(unlocked(&text, "again").unwrap().is_none());
     }
 
     #[test]

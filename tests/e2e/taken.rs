@@ -46,6 +46,35 @@ fn drift_is_found_and_put_back_with_who_did_it() {
     assert!(quiet.stderr.contains("2 unchanged"), "{}", quiet.screen());
 }
 
+/// helm keeps labels: what somebody upgraded by hand said of itself that it was ours, as it was planned.
+#[test]
+fn an_upgrade_or_rollback_by_hand_is_seen_and_put_back() {
+    let small = Small::new("by-hand").release("one", "web", "").locked();
+    small.apply().ok();
+    let chart = small.path("templates/one/web/chart");
+    let replicas = || field(&small, "deployment/web", "{.spec.replicas}");
+    rig().helm(&["upgrade", "web", chart.to_str().unwrap(), "-n", "by-hand", "--reuse-values", "--set=replicas=4"]);
+    assert_eq!(replicas(), "4");
+    let looked = small.run(&["plan", "-e", "site"]).ok();
+    assert!(looked.stdout.contains("upgrade  1.0.0, somebody's helm changed it since"), "{}", looked.screen());
+    let status = small.run(&["status", "-e", "site"]).ok();
+    assert!(status.stdout.lines().nth(1).unwrap().ends_with("no"), "{}", status.screen());
+    let different = small.run(&["diff", "-e", "site"]).ok();
+    assert!(different.stdout.contains("spec.replicas  4 → 1"), "{}", different.screen());
+    small.apply().ok();
+    assert_eq!(replicas(), "1");
+    assert!(small.apply().ok().stderr.contains("1 unchanged"));
+
+    small.values("web", "replicas: 2\n");
+    small.apply().ok();
+    rig().helm(&["rollback", "web", "3", "-n", "by-hand"]);
+    assert_eq!(replicas(), "1");
+    let output = small.apply().ok();
+    assert!(output.stderr.contains("somebody's helm changed it since"), "{}", output.screen());
+    assert_eq!(replicas(), "2");
+    assert!(small.apply().ok().stderr.contains("1 unchanged"));
+}
+
 #[test]
 fn replicas_of_an_autoscaler_are_no_drift_and_those_of_somebody_are() {
     let small = Small::new("scaled").release("one", "web", "").locked();

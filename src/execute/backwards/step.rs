@@ -1,12 +1,12 @@
 //! One release taken away or back, and what its failure means.
 
-use super::BackWork;
+use super::{BackWork, memory};
 use crate::execute::budget::Place;
 use crate::execute::readiness::{self, Reason};
 use crate::execute::watched::{Waits, Watched};
 use crate::execute::{Cause, Hands};
 use crate::plan::{BackStep, Deed, label};
-use crate::record::{self, UnreadableRecord};
+use crate::record::UnreadableRecord;
 use crate::run::journal::State;
 use crate::tools::{CallError, Helm, Interrupt, RollbackRequest};
 
@@ -91,34 +91,19 @@ async fn deed(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'
 
 async fn remove(step: &BackStep, work: &BackWork, hands: Hands<'_>, scene: Scene<'_>) -> Result<(), BackCause> {
     let BackStep { release, namespace, revision, .. } = step;
-    keep_what_lasts(release, namespace, *revision, hands).await?;
+    let record = memory::keep_what_lasts(release, namespace, *revision, hands).await?;
     let cluster = &hands.kubectl.cluster;
     let (helm, watched) = (patient(hands.helm), Watched::new(scene.place));
     let hear = |progress| watched.hear(progress);
     let removed = helm.remove(release, namespace, work.timeout, cluster, &hear);
     let failed = watched.until(removed, work.timeout, hands.kubectl, scene.waits).await.err();
-    let cause = match failed {
-        None => None,
-        Some(error) if readiness::gave_up(error.stderr()) => {
-            let reason = readiness::reason(error.stderr(), &[], hands.kubectl).await;
-            Some(BackCause::NotGone(error, reason))
-        }
-        Some(error) => Some(BackCause::Remove(error)),
-    };
-    match cause {
-        // helm forgets a release of which something did not go: nobody would look for what goes with it any more.
-        Some(cause) if !is_forgotten(step, hands).await => Err(cause),
-        cause => {
-            delete_leftovers(namespace, work, hands).await?;
-            cause.map_or(Ok(()), Err)
-        }
+    let Some(error) = failed else { return delete_leftovers(namespace, work, hands).await };
+    memory::remember(step, record, hands).await;
+    if !readiness::gave_up(error.stderr()) {
+        return Err(BackCause::Remove(error));
     }
-}
-
-/// Whether helm has no record of a release any more.
-async fn is_forgotten(step: &BackStep, hands: Hands<'_>) -> bool {
-    let record = hands.kubectl.release_record(&step.namespace, &step.release, step.revision).await;
-    record.is_err_and(|error| error.is_not_found())
+    let reason = readiness::reason(error.stderr(), &[], hands.kubectl).await;
+    Err(BackCause::NotGone(error, reason))
 }
 
 /// Deletes what goes with a release and is not helm's.
@@ -132,21 +117,6 @@ async fn delete_leftovers(namespace: &str, work: &BackWork, hands: Hands<'_>) ->
         }
     }
     Ok(())
-}
-
-/// helm goes by its newest record when it removes: claims, definitions and namespaces of the chart's templates are marked
-/// there, so that it leaves them.
-async fn keep_what_lasts(release: &str, namespace: &str, revision: u64, hands: Hands<'_>) -> Result<(), BackCause> {
-    let secret = match hands.kubectl.release_record(namespace, release, revision).await {
-        Ok(secret) => secret,
-        // Somebody else removed it meanwhile.
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(BackCause::Keep(error)),
-    };
-    match record::keeping(&secret)? {
-        Some(marked) => hands.kubectl.put_record(namespace, release, revision, &marked).await.map_err(BackCause::Keep),
-        None => Ok(()),
-    }
 }
 
 async fn roll_back(

@@ -72,6 +72,23 @@ impl Kubectl {
         self.run(args, None).await.map(|_| ())
     }
 
+    /// Takes a label away from a revision's record.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn unlabel_record(
+        &self,
+        namespace: &str,
+        release: &str,
+        revision: u64,
+        key: &str,
+    ) -> Result<(), CallError> {
+        let secret = format!("sh.helm.release.v1.{release}.v{revision}");
+        let mut args = ["label", "secret", &secret].map(str::to_owned).to_vec();
+        args.extend([format!("--namespace={namespace}"), format!("{key}-")]);
+        self.run(args, None).await.map(|_| ())
+    }
+
     /// Every object of a custom resource definition, a line each.
     ///
     /// # Errors

@@ -197,7 +197,7 @@ table! {
         "Select that one too, or insist with `--skip-needs`.";
     NotRemoved = 464, Yours, "Something was not removed",
         "helm could not remove a release: a hook of its failed, an object has a finalizer that nobody takes away, or the API server refused. Or a definition was to be deleted of which there are still objects, or that nothing marks as this environment's.",
-        "The failure has helm's words. An object that stays behind with a finalizer waits for its operator: bring that back, or take the finalizer away by hand; helm forgets the release all the same, and what platctl made for it is deleted. Then run the same command again: what is gone stays gone, and what the release needs was kept.";
+        "The failure has helm's words. An object that stays behind with a finalizer waits for its operator: bring that back, or take the finalizer away by hand. helm forgets such a release; platctl puts its record back, so that what it stands on stays. Then run the same command again: what is gone stays gone, and what the release needs was kept.";
     NoSuchRun = 465, Yours, "There is no such run",
         "No record of helm's and no journal knows a run of that name in this environment.",
         "`platctl history` lists the runs that are known.";
