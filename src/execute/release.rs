@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::{Duration, Instant};
 
 use super::budget::Place;
 use super::failed::{Cause, ReleaseError};
@@ -12,6 +13,12 @@ use super::{Event, Hands, Work, hooks, readiness, recreation};
 use crate::plan::{Action, Step};
 use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
+
+/// A Deployment that is called failed so soon for having made no progress is so from before this upgrade: helm saw it before
+/// the controller looked at what has changed, and gave up.
+const EARLY: Duration = Duration::from_secs(30);
+/// How long the controller is given then.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// Where a step is done, and who hears of it.
 struct Scene<'s> {
@@ -85,14 +92,22 @@ async fn steps(step: &Step, work: &Work, scene: &Scene<'_>, patience: &mut Patie
         return labelled.await.map_err(Cause::Finish);
     }
     recreation::delete(work, hands.kubectl).await.map_err(Cause::Recreate)?;
+    let begun = Instant::now();
+    let (mut tried, mut overdue) = (false, false);
     loop {
         // Nothing is kept of a release that was never tried.
-        if work.forget && (step.action != Action::Install || patience.tries > 0) {
+        if work.forget && (step.action != Action::Install || tried) {
             hands.kubectl.forget_failed(&step.namespace, &step.release).await.map_err(Cause::Forget)?;
         }
         let Err(cause) = upgrade(step, work, scene).await else { return Ok(()) };
+        tried = true;
         match &cause {
             Cause::Helm(error) if patience.again(error, say).await => {}
+            Cause::NotReady(_, reason) if reason.deadline && !overdue && begun.elapsed() < EARLY => {
+                overdue = true;
+                say("a Deployment still counts as failed from before; again".to_owned());
+                tokio::time::sleep(SETTLES).await;
+            }
             _ => return Err(cause),
         }
     }

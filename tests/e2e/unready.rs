@@ -1,6 +1,6 @@
 //! Releases that don't get ready, each for a reason of its own that has to be said; and hooks of charts that fail.
 
-use crate::platform::Small;
+use crate::platform::{DEPLOYMENT, Small};
 use crate::rig::rig;
 use crate::support::program::until;
 
@@ -175,4 +175,26 @@ fn what_fails_three_times_in_the_same_way_ends_the_run() {
     assert!(output.stderr.contains("error[E0446]: stopped: 3 releases failed in the same way"), "{}", output.screen());
     assert!(output.stderr.contains("not begun: dd, ee"), "{}", output.screen());
     assert_eq!(small.states().len(), 3);
+}
+
+/// A Deployment that had no ready pod for long is `Failed`, and is so for a moment after what was wrong was mended: helm gave up
+/// then, within two seconds, on what was right.
+#[test]
+fn what_is_mended_after_its_deadline_becomes_ready() {
+    let mut small = Small::new("overdue");
+    for name in ["aa", "bb", "cc"] {
+        small = small.release("one", name, "timeout: 9s\n");
+        let template = DEPLOYMENT.replace("spec:\n  replicas", "spec:\n  progressDeadlineSeconds: 4\n  replicas");
+        small.put(&format!("templates/one/{name}/chart/templates/deployment.yaml"), &template);
+    }
+    let small = small.locked();
+    small.apply().ok();
+    let set = |text: &str| ["aa", "bb", "cc"].iter().for_each(|name| small.values(name, text));
+    for round in 1..3 {
+        set("behaviour: image-missing\n");
+        small.apply().exits(1);
+        set(&format!("replicas: {round}\n"));
+        let output = small.apply().ok();
+        assert!(output.stderr.contains("3 of 3"), "{}", output.screen());
+    }
 }

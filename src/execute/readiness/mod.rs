@@ -37,6 +37,8 @@ pub struct Reason {
     pub rest: String,
     /// A hook of the chart is what failed.
     pub hook: bool,
+    /// A Deployment was called failed because it made no progress for long.
+    pub deadline: bool,
 }
 
 /// Asks the cluster why. Nothing that fails here is an error: it would hide the one that counts.
@@ -46,7 +48,8 @@ pub(super) async fn reason(word: &str, runs: &[Unready], kubectl: &Kubectl) -> R
     if !named {
         objects = runs.to_vec();
     }
-    let mut reason = Reason { rest: rest(word), hook: objects.iter().any(|o| o.hook.is_some()), ..Reason::default() };
+    let (hook, deadline) = (objects.iter().any(|o| o.hook.is_some()), objects.iter().any(words::is_overdue));
+    let mut reason = Reason { rest: rest(word), hook, deadline, ..Reason::default() };
     let mut states: BTreeMap<String, State> = BTreeMap::new();
     let mut logs = 0;
     for object in &objects {

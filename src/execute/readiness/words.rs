@@ -50,6 +50,11 @@ pub fn unready(word: &str) -> Vec<Unready> {
     found
 }
 
+/// Whether a Deployment is called failed because it made no progress within its `progressDeadlineSeconds`.
+pub fn is_overdue(object: &Unready) -> bool {
+    object.kind == "Deployment" && object.message.to_lowercase().contains("progress deadline exceeded")
+}
+
 /// Whether helm gave up because something did not get ready, or a hook did not end well.
 pub fn gave_up(word: &str) -> bool {
     !unready(word).is_empty() || word.lines().any(|line| line.trim().ends_with("context deadline exceeded"))
