@@ -8,9 +8,6 @@ use super::{Comparison, FieldChange, FieldDiff, Noise, SecretChange, keys, lines
 use crate::definition::is_same_quantity;
 use crate::secrets::MASK;
 
-/// Lists of named items whose order says something all the same.
-const ORDERED: [&str; 1] = ["initContainers"];
-
 /// A walk over two trees at once.
 pub(super) struct Walk<'a> {
     how: &'a Comparison<'a>,
@@ -37,7 +34,8 @@ impl Walk<'_> {
     }
 
     fn maps(&mut self, old: &Map<String, Json>, new: &Map<String, Json>) {
-        let there = |map: &Map<String, Json>, key: &str| map.get(key).filter(|value| !value.is_null()).cloned();
+        let none = noise::nothing(&self.path);
+        let there = |map: &Map<String, Json>, key: &str| map.get(key).filter(|value| !none(key, value)).cloned();
         let gone = old.keys().filter(|key| !new.contains_key(*key));
         for key in new.keys().chain(gone) {
             let folded = noise::of_key(&self.path, key);
@@ -71,11 +69,9 @@ impl Walk<'_> {
             self.optional(find(&before, name).as_ref(), find(&after, name).as_ref());
             self.path.pop();
         }
-        if ORDERED.contains(&name.as_str()) && keys::reordered(&before, &after) {
-            let order = |side: &keys::Keyed<'_>| Json::from(side.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>());
-            self.path.push("(order)".to_owned());
-            self.push(FieldChange::Changed { old: order(&before), new: order(&after) });
-            self.path.pop();
+        if let Some([old, new]) = keys::reordered(&name, &before, &after) {
+            let seen = |side: Vec<&str>, veil: &veil::Veil| side.into_iter().map(|name| veil.shown(name)).collect();
+            self.push(FieldChange::Order { old: seen(old, self.how.old), new: seen(new, self.how.new) });
         }
     }
 
@@ -158,7 +154,6 @@ pub(super) fn path(parts: &[String]) -> String {
             item if item.starts_with('[') && item.ends_with(']') => text.push_str(item),
             key if plain && text.is_empty() => text.push_str(key),
             key if plain => text.extend([".", key]),
-            "(order)" => text.push_str(" (order)"),
             key => text.extend(["[\"", key, "\"]"]),
         }
     }

@@ -1,7 +1,7 @@
 //! By which keys the items of a list are matched: those that Kubernetes merges them by, and others that name an item
 //! just as well, when every item has one of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
@@ -30,6 +30,29 @@ const OF_ANY: [&[&str]; 13] = [
     &["id"],
     &["type"],
     &["apiVersion", "kind", "name"],
+];
+/// Lists that Kubernetes takes for maps or sets: in whatever order their items stand, the same is done with them.
+const UNORDERED: [&str; 20] = [
+    "claims",
+    "conditions",
+    "containers",
+    "ephemeralContainers",
+    "hostAliases",
+    "imagePullSecrets",
+    "matchExpressions",
+    "matchFields",
+    "ownerReferences",
+    "ports",
+    "readinessGates",
+    "resourceClaims",
+    "schedulingGates",
+    "secrets",
+    "subjects",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumeDevices",
+    "volumeMounts",
+    "volumes",
 ];
 /// What Kubernetes takes for granted where it is not said.
 const DEFAULTS: [(&str, &str); 2] = [("protocol", "TCP"), ("operator", "Equal")];
@@ -67,10 +90,27 @@ fn name(keys: &[&str], item: &Json) -> Option<String> {
     Some(parts.join(","))
 }
 
-/// Whether items that are in both lists stand in another order.
-pub(super) fn reordered(old: &Keyed<'_>, new: &Keyed<'_>) -> bool {
-    let places: BTreeMap<&str, usize> = old.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect();
-    !new.iter().filter_map(|(name, _)| places.get(name.as_str())).is_sorted()
+/// The order in which items that are in both lists stood and will stand, where that is another; those before and after
+/// which nothing moves are left out. None for lists whose order does nothing.
+pub(super) fn reordered<'k>(list: &str, old: &'k Keyed<'_>, new: &'k Keyed<'_>) -> Option<[Vec<&'k str>; 2]> {
+    if UNORDERED.contains(&list) {
+        return None;
+    }
+    let common = |side: &'k Keyed<'_>, other: &Keyed<'_>| -> Vec<&'k str> {
+        let others: BTreeSet<&str> = other.iter().map(|(name, _)| name.as_str()).collect();
+        side.iter().map(|(name, _)| name.as_str()).filter(|name| others.contains(name)).collect()
+    };
+    let (before, after) = (common(old, new), common(new, old));
+    let differs = |(a, b): (&&str, &&str)| a != b;
+    let first = before.iter().zip(&after).position(differs)?;
+    let last = before.iter().zip(&after).rposition(differs)?;
+    let moved = |side: &[&'k str]| side[first..=last].iter().map(|name| bare(name)).collect();
+    Some([moved(&before), moved(&after)])
+}
+
+/// What names an item, without the key it stands under where that is the only one.
+fn bare(name: &str) -> &str {
+    name.split_once('=').map(|(_, value)| value).filter(|_| !name.contains(',')).unwrap_or(name)
 }
 
 #[cfg(test)]

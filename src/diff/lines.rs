@@ -54,10 +54,23 @@ pub(super) fn lines(old: &str, new: &str, how: &Comparison<'_>) -> FieldChange {
     if !hunks.is_empty() {
         return FieldChange::Lines { hunks };
     }
-    match (old.trim_end_matches('\n') == new.trim_end_matches('\n'), old.len() < new.len()) {
-        (false, _) => FieldChange::Secret { secret: SecretChange::Changed },
+    let same = |of: fn(&str) -> String| of(old).trim_end_matches('\n') == of(new).trim_end_matches('\n');
+    match (same(str::to_owned), old.len() < new.len()) {
         (true, true) => FieldChange::Added { new: "a line break at the end".into() },
         (true, false) => FieldChange::Removed { old: "a line break at the end".into() },
+        // The texts themselves are the same then, so no secret is another.
+        _ if same(|text| text.replace("\r\n", "\n")) => FieldChange::LineEnds { old: ends(old), new: ends(new) },
+        _ => FieldChange::Secret { secret: SecretChange::Changed },
+    }
+}
+
+/// How the lines of a text end.
+fn ends(text: &str) -> &'static str {
+    let (all, long) = (text.matches('\n').count(), text.matches("\r\n").count());
+    match long {
+        0 => "LF",
+        n if n == all => "CRLF",
+        _ => "mixed",
     }
 }
 

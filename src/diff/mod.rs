@@ -2,7 +2,7 @@
 //! hidden already. Pure; must not know where the two sides come from, nor what a difference looks like on a screen.
 //!
 //! Objects are matched by group, kind, namespace and name, items of lists by the keys that Kubernetes merges them by;
-//! the order of keys, and of items that have a key, is no difference (decision 25).
+//! the order of keys is no difference, and that of items only where Kubernetes makes nothing of it (decision 25).
 
 mod claims;
 mod definitions;
@@ -133,6 +133,20 @@ pub enum FieldChange {
         old: Json,
         /// What it is.
         new: Json,
+    },
+    /// Items of a list that are on both sides stand in another order.
+    Order {
+        /// How they stood.
+        old: Vec<String>,
+        /// How they will.
+        new: Vec<String>,
+    },
+    /// The lines of a text end otherwise, and are the same.
+    LineEnds {
+        /// How they ended: `CRLF`, `LF`, `mixed`.
+        old: &'static str,
+        /// How they will.
+        new: &'static str,
     },
     /// Some lines of a text are others.
     Lines {

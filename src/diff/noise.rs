@@ -1,5 +1,7 @@
 //! Which fields say nothing although they differ (decision 25).
 
+use serde_json::Value as Json;
+
 use super::Noise;
 
 /// Labels that charts set on everything they make, to say which chart it was.
@@ -14,6 +16,15 @@ pub(super) fn of_key(path: &[String], key: &str) -> Option<Noise> {
         Some("labels") if CHART_LABELS.contains(&key) => Some(Noise::ChartLabel),
         Some("annotations") if CHECKSUMS.iter().any(|start| key.starts_with(start)) => Some(Noise::Checksum),
         _ => None,
+    }
+}
+
+/// What counts as nothing at a key of a map: `null` everywhere, and an empty map of labels or annotations.
+pub(super) fn nothing(path: &[String]) -> impl Fn(&str, &Json) -> bool + use<> {
+    let in_metadata = path.last().is_some_and(|part| part == "metadata");
+    move |key, value| {
+        let is_empty = || value.as_object().is_some_and(serde_json::Map::is_empty);
+        value.is_null() || in_metadata && matches!(key, "labels" | "annotations") && is_empty()
     }
 }
 

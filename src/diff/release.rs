@@ -70,6 +70,9 @@ pub struct ReleaseDiff {
     /// Images that it needed and no longer does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gone_images: Vec<String>,
+    /// Why it renders live: what it looks up in the cluster is not in what it is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renders_live: Option<String>,
     /// What else there is to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

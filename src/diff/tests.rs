@@ -28,6 +28,8 @@ fn line(field: &FieldDiff) -> String {
         FieldChange::Removed { old } => format!("- {old}"),
         FieldChange::Changed { old, new } => format!("{old} → {new}"),
         FieldChange::Secret { secret } => format!("{secret:?}"),
+        FieldChange::Order { old, new } => format!("order: {} → {}", old.join(", "), new.join(", ")),
+        FieldChange::LineEnds { old, new } => format!("line ends: {old} → {new}"),
         FieldChange::Lines { hunks } => hunks
             .iter()
             .flat_map(|hunk| &hunk.lines)
@@ -75,8 +77,56 @@ fn items_without_a_key_are_matched_by_what_they_are() {
     );
     assert_eq!(
         fields_of("spec: {initContainers: [{name: a}, {name: b}]}", "spec: {initContainers: [{name: b}, {name: a}]}"),
-        ["spec.initContainers (order) [\"name=a\",\"name=b\"] → [\"name=b\",\"name=a\"]"]
+        ["spec.initContainers order: a, b → b, a"]
     );
+}
+
+#[test]
+fn an_order_that_does_something_is_one_line() {
+    let env = |names: &str| {
+        let entries: Vec<String> = names.chars().map(|name| format!("{{name: {name}, value: '1'}}")).collect();
+        format!("spec: {{template: {{spec: {{containers: [{{name: main, env: [{}]}}]}}}}}}", entries.join(", "))
+    };
+    let at = "spec.template.spec.containers[name=main].env";
+    assert_eq!(fields_of(&env("zabw"), &env("zbaw")), [format!("{at} order: a, b → b, a")]);
+    assert_eq!(fields_of(&env("abc"), &env("cab")), [format!("{at} order: a, b, c → c, a, b")]);
+    // What comes in between moves nothing.
+    assert_eq!(fields_of(&env("ab"), &env("acb")), [format!("{at}[name=c] + {{\"name\":\"c\",\"value\":\"1\"}}")]);
+    for (list, a, b, expected) in [
+        ("steps", "name: fetch", "name: build", vec!["spec.steps order: fetch, build → build, fetch"]),
+        ("paths", "path: /a", "path: /b", vec!["spec.paths order: /a, /b → /b, /a"]),
+        (
+            "rules",
+            "host: a.example",
+            "host: b.example",
+            vec!["spec.rules order: a.example, b.example → b.example, a.example"],
+        ),
+        ("containers", "name: a", "name: b", vec![]),
+        ("volumes", "name: a", "name: b", vec![]),
+        ("volumeMounts", "mountPath: /a", "mountPath: /b", vec![]),
+        ("ports", "port: 80", "port: 81", vec![]),
+        ("imagePullSecrets", "name: a", "name: b", vec![]),
+        ("tolerations", "key: a", "key: b", vec![]),
+    ] {
+        let spec = |a: &str, b: &str| format!("spec: {{{list}: [{{{a}}}, {{{b}}}]}}");
+        assert_eq!(fields_of(&spec(a, b), &spec(b, a)), expected, "{list}");
+    }
+    let template =
+        |names: &str| format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\n{}", env(names));
+    assert!(compared(&template("ab"), &template("ba"))[0].restarts);
+}
+
+#[test]
+fn empty_labels_and_annotations_are_nothing() {
+    let map = |metadata: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{metadata}}}\n");
+    for empty in [", annotations: {}", ", labels: {}", ", annotations: null, labels:"] {
+        assert_eq!(compared(&map(""), &map(empty)), []);
+        assert_eq!(compared(&map(empty), &map("")), []);
+    }
+    let found = compared(&map(", annotations: {}"), &map(", annotations: {a: b}"));
+    assert_eq!(found[0].fields.iter().map(line).collect::<Vec<_>>(), ["metadata.annotations + {\"a\":\"b\"}"]);
+    let pod = |metadata: &str| format!("spec: {{template: {{metadata: {{labels: {{a: b}}{metadata}}}}}}}");
+    assert_eq!(fields_of(&pod(""), &pod(", annotations: {}")), Vec::<String>::new());
 }
 
 #[test]
@@ -154,6 +204,8 @@ fn texts_are_compared_by_line() {
         ("a\nb\nc\nd\n", "a\nb\nx\nd\n", "data.f  b|-c|+x| d"),
         ("a\nb\n", "a\nb", "data.f - \"a line break at the end\""),
         ("a", "a\nb\n", "data.f  a|+b"),
+        ("a\r\nb\r\n", "a\nb\n", "data.f line ends: CRLF → LF"),
+        ("a\nb\n", "a\nb\r\n", "data.f line ends: LF → mixed"),
     ] {
         let found = compared(&config(old), &config(new));
         assert_eq!(line(&found[0].fields[0]), expected);

@@ -267,6 +267,20 @@ fn without_a_key_secrets_are_not_compared_and_not_shown() {
 }
 
 #[test]
+fn a_release_that_renders_live_says_why() {
+    let shop = installed();
+    shop.edit("templates/apps/web/release.yaml", "namespace:", "render: {guard: live, reason: it looks}\nnamespace:");
+    another_replica(&shop);
+    let why = "renders live: it looks; what it looks up in the cluster is not in this comparison\n";
+    let output = shop.run(&["diff", "-e", "prod"]).ok();
+    assert!(output.stdout.contains(&format!("\n    {why}")), "{}", output.screen());
+    let output = shop.run(&["diff", "-e", "prod", "-o", "markdown"]).ok();
+    assert!(output.stdout.contains(&format!("diff\n{why}")), "{}", output.screen());
+    let output = shop.run(&["diff", "-e", "prod", "-o", "json"]).ok();
+    assert!(output.stdout.contains("\"rendersLive\": \"it looks\""), "{}", output.screen());
+}
+
+#[test]
 fn nothing_changed_is_one_look() {
     let shop = installed();
     let output = shop.run(&["diff", "-e", "prod", "--detailed-exitcode"]).ok();
@@ -382,6 +396,24 @@ fn against_a_revision() {
         shop.calls()
     );
     shop.run(&[&base[..], &["--detailed-exitcode"]].concat()).exits(2);
+}
+
+#[test]
+fn a_namespace_is_there_whichever_release_was_the_first_in_it() {
+    let shop = Shop::locked();
+    shop.edit("templates/apps/web/release.yaml", "[api, store]", "[store]");
+    git(&shop, &["init", "--quiet"]);
+    git(&shop, &["add", "."]);
+    git(&shop, &["commit", "--quiet", "--message=one"]);
+    let environment = fs::read_to_string(shop.file("environments/prod/environment.yaml")).unwrap();
+    for gone in ["api", "jobs"] {
+        let off = format!("{environment}releases: {{{gone}: false}}\n");
+        put(&shop.file("environments/prod/environment.yaml"), off);
+        put(&shop.file("environments/prod/releases/web.yaml"), "replicas: 5\n");
+        let output = shop.run(&["diff", "-e", "prod", "git:HEAD", "--no-cache"]).ok();
+        assert!(output.stdout.contains(&format!("  {gone}  remove")), "{}", output.screen());
+        assert!(!output.stdout.contains("Namespace"), "{}", output.screen());
+    }
 }
 
 #[test]

@@ -149,23 +149,32 @@ fn inputs<'d>(side: &'d [Desired<'_>], name: &str) -> Option<&'d str> {
 fn owned(sides: &Sides<'_>, name: &str, how: &Comparison<'_>) -> Result<Vec<ObjectDiff>, Failures> {
     let objects = |side: &Side| -> Result<Vec<serde_json::Value>, Failures> {
         let Some(release) = side.definition().releases.iter().find(|r| r.name == name) else { return Ok(Vec::new()) };
-        let mut objects = owned::secrets(release, &BTreeMap::new(), None)?;
-        let all: Vec<&Release> = side.definition().releases.iter().collect();
-        let labels = side.definition().namespaces().remove(&release.namespace).unwrap_or_default();
-        if owned::is_first_in_its_namespace(side, release, &all) {
-            objects.push(owned::namespace(&release.namespace, &labels));
-        }
-        Ok(objects)
+        Ok(owned::secrets(release, &BTreeMap::new(), None)?)
     };
     let (old, new) = (objects(sides.old)?, objects(sides.new)?);
-    let mut found = Vec::new();
+    let mut found: Vec<ObjectDiff> = namespace(sides, name, how).into_iter().collect();
     for wanted in &new {
         found.extend(diff::object(owned::find(&old, wanted), Some(wanted.clone()), how));
     }
-    // A namespace stays when nothing is in it any more.
-    let gone = old.into_iter().filter(|object| object["kind"] != "Namespace" && owned::find(&new, object).is_none());
+    let gone = old.into_iter().filter(|object| owned::find(&new, object).is_none());
     found.extend(gone.filter_map(|object| diff::object(Some(object), None, how)));
     Ok(found)
+}
+
+/// How the namespace differs that is shown with a release. It is there whichever release of the old side is in it; and it
+/// stays when nothing is in it any more.
+fn namespace(sides: &Sides<'_>, name: &str, how: &Comparison<'_>) -> Option<ObjectDiff> {
+    let releases = &sides.new.definition().releases;
+    let release = releases.iter().find(|release| release.name == name)?;
+    if !owned::is_first_in_its_namespace(sides.new, release, &releases.iter().collect::<Vec<_>>()) {
+        return None;
+    }
+    let labelled = |side: &Side| {
+        let labels = side.definition().namespaces().remove(&release.namespace).unwrap_or_default();
+        owned::namespace(&release.namespace, &labels)
+    };
+    let was_there = sides.old.definition().releases.iter().any(|other| other.namespace == release.namespace);
+    diff::object(was_there.then(|| labelled(sides.old)), Some(labelled(sides.new)), how)
 }
 
 fn images(sides: &Sides<'_>, old: Option<&Wanted>, new: Option<&Wanted>, diff: &mut ReleaseDiff) {

@@ -14,8 +14,8 @@ use super::{Asked, Outcome};
 use crate::commands::{Context, records};
 use crate::definition::Release;
 use crate::diff::{self, Comparison, ReleaseDiff, Report};
+use crate::object::Stream;
 use crate::plan::{Action, Plan};
-use crate::record::Record;
 use crate::tools::{CallError, DryRun, Kubectl};
 use crate::ui::failure::{self, Failures};
 
@@ -92,6 +92,7 @@ async fn one_release(
     }
     let record = cluster.records.get(&one.release.name);
     let namespace = one.release.namespace.as_str();
+    let dropped = dropped(record.map(|record| &record.stream), &one.wanted.stream, &one.release.name, namespace);
     let mut would = diff::as_helm_applies(&one.wanted.stream, &one.release.name, namespace);
     // Their schemas are compared by what they mean.
     would.retain(|object| object["kind"] != "CustomResourceDefinition");
@@ -104,7 +105,6 @@ async fn one_release(
         .map(|(o, _)| o.clone())
         .collect();
     let there = kubectl.existing(&known).await.map_err(failed)?;
-    let dropped = dropped(record, &would, one.release);
     let still_there = existing_of_any_kind(kubectl, &dropped).await.map_err(failed)?;
     let hidden = Hidden::of(one.side, Some(one.release), record, Some(one.wanted), one.secrets);
     let veils = [one.side.veil(hidden.masker(), false), one.side.veil(hidden.masker(), false)];
@@ -135,9 +135,9 @@ async fn one_release(
 }
 
 /// What helm installed and would not any more: it deletes that.
-fn dropped(record: Option<&Record>, would: &[Json], release: &Release) -> Vec<Json> {
-    let before = record.map(|record| diff::as_helm_applies(&record.stream, &release.name, &release.namespace));
-    let mut dropped = before.unwrap_or_default();
+fn dropped(stored: Option<&Stream>, wanted: &Stream, release: &str, namespace: &str) -> Vec<Json> {
+    let applied = |stream: &Stream| diff::as_helm_applies(stream, release, namespace);
+    let (mut dropped, would) = (stored.map(applied).unwrap_or_default(), applied(wanted));
     dropped.retain(|old| !would.iter().any(|new| is_same_of_any_version(old, new)));
     dropped
 }
@@ -181,4 +181,24 @@ fn is_same_of_any_version(a: &Json, b: &Json) -> bool {
     let group = |object: &Json| text(&object["apiVersion"]).rsplit_once('/').map(|(group, _)| group.to_owned());
     let id = |o: &Json| [&o["kind"], &o["metadata"]["namespace"], &o["metadata"]["name"]].map(Json::clone);
     group(a) == group(b) && id(a) == id(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_a_chart_still_has_is_not_dropped() {
+        let definition = |name: &str| {
+            format!(
+                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}, annotations: {{helm.sh/resource-policy: keep}}}}\n---\n"
+            )
+        };
+        let stream =
+            |names: &[&str]| Stream::parse(names.iter().map(|name| definition(name)).collect::<String>()).unwrap();
+        let (stored, wanted) = (stream(&["carts.example.org", "old.example.org"]), stream(&["carts.example.org"]));
+        let dropped = dropped(Some(&stored), &wanted, "api", "shop");
+        let names: Vec<&str> = dropped.iter().map(|object| text(&object["metadata"]["name"])).collect();
+        assert_eq!(names, ["old.example.org"]);
+    }
 }

@@ -110,6 +110,7 @@ fn details(release: &ReleaseDiff, rows: &[Row], room: usize) -> Option<String> {
 /// A line of a fence of kind `diff`: its sign stands first, so that it is coloured.
 fn line(row: &Row) -> String {
     let sign = match row.mark {
+        Mark::Aside => return format!("{}\n", row.text),
         Mark::Added => '+',
         Mark::Removed => '-',
         Mark::Changed | Mark::Warning => '!',

@@ -2,8 +2,10 @@
 //! alone; the comparison itself is `crate::diff`'s.
 
 mod base;
+mod bounded;
 pub(super) mod cluster;
 mod declared;
+mod field;
 mod hidden;
 mod live;
 mod markdown;

@@ -9,12 +9,12 @@ use super::hidden::Hidden;
 use super::side::{Side, Wanted};
 use super::{Asked, Names, owned};
 use crate::commands::workspace::Workspace;
-use crate::definition::Release;
+use crate::definition::{Release, RenderGuard};
 use crate::diff::{self, Comparison, DefinitionDiff, NewImage, ObjectDiff, ReleaseChange, ReleaseDiff};
 use crate::object::Stream;
 use crate::plan::{self, Action, Because, Blocked, Plan, Step};
 use crate::record::{Record, Remarks};
-use crate::render::{self, Confidence, Found, Known, Rule};
+use crate::render::{self, Confidence, Finding, Found, Known, Rule};
 use crate::secrets::Revealed;
 use crate::ui::failure::Failures;
 
@@ -78,6 +78,10 @@ impl Compared<'_> {
                 Action::Blocked { .. } => ReleaseChange::Blocked,
                 _ => ReleaseChange::Upgrade,
             },
+            renders_live: match &self.release.guard {
+                RenderGuard::Live { reason } => Some(reason.clone()),
+                RenderGuard::Strict => None,
+            },
             ..empty()
         };
         if let (Action::Upgrade { because: Because::Failed, .. }, Some(record)) = (&self.step.action, record) {
@@ -105,15 +109,24 @@ impl Compared<'_> {
 
     /// Images that come and go, by what stands in the objects.
     pub fn images(&self, stored: &Stream, diff: &mut ReleaseDiff) {
-        let is_new = |pulled: &str| !stored.text().contains(pulled);
+        let found = render::discover(stored, Known::default());
+        let is_new = |pulled: &str| !stored.text().contains(pulled) && found.iter().all(|f| f.text != pulled);
         let new = self.wanted.images.iter().filter(|(_, pulled)| is_new(pulled));
         diff.new_images = new.map(|(image, _)| new_image(self.side, &image.to_string())).collect();
-        let known = Known { declared: &[], computed: &[], nodes: &[] };
-        let certain = render::discover(stored, known).into_iter().filter(|f| f.confidence == Confidence::Certain);
-        let texts: BTreeSet<String> = certain.filter(|f| matches!(f.image, Found::Image(_))).map(|f| f.text).collect();
-        let text = self.wanted.stream.text();
-        diff.gone_images = texts.into_iter().filter(|old| !text.contains(old.as_str())).collect();
+        diff.gone_images = gone_images(&found, &self.wanted.stream);
     }
+}
+
+/// The images that were found with certainty and are no longer there. They are looked for by the rules that found them: one
+/// that is put together of several fields stands nowhere as a text.
+fn gone_images(before: &[Finding], wanted: &Stream) -> Vec<String> {
+    let certain = before.iter().filter(|f| f.confidence == Confidence::Certain && matches!(f.image, Found::Image(_)));
+    let mut gone: BTreeSet<String> =
+        certain.map(|f| f.text.clone()).filter(|old| !wanted.text().contains(old.as_str())).collect();
+    if !gone.is_empty() {
+        render::discover(wanted, Known::default()).iter().for_each(|found| _ = gone.remove(&found.text));
+    }
+    gone.into_iter().collect()
 }
 
 /// What is known of an image that is new.
@@ -170,6 +183,7 @@ pub(super) fn empty() -> ReleaseDiff {
         definitions: Vec::new(),
         new_images: Vec::new(),
         gone_images: Vec::new(),
+        renders_live: None,
         notes: Vec::new(),
     }
 }
@@ -202,4 +216,28 @@ pub(super) fn names<'r>(sides: &[&Side], records: impl Iterator<Item = &'r Recor
         records.flat_map(|record| Remarks::read(record.stream.text()).images).collect();
     // What is locked now comes last: it is what the rest of the screen calls it.
     Names::new(recorded.into_iter().chain(sides.iter().flat_map(|side| side.names())), sites)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(old: &str, new: &str) -> Vec<String> {
+        let found = render::discover(&Stream::parse(old).unwrap(), Known::default());
+        gone_images(&found, &Stream::parse(new).unwrap())
+    }
+
+    #[test]
+    fn an_image_made_of_several_fields_is_looked_for_by_the_same_rule() {
+        let policy = |level: &str, version: &str| {
+            format!(
+                "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {{name: p}}\nspec:\n  logLevel: {level}\n  operator: {{repository: nvcr.io/nvidia, image: gpu-operator, version: {version}}}\n"
+            )
+        };
+        assert_eq!(gone(&policy("info", "v26.7.0"), &policy("debug", "v26.7.0")), Vec::<String>::new());
+        assert_eq!(
+            gone(&policy("info", "v26.7.0"), &policy("info", "v26.8.0")),
+            ["nvcr.io/nvidia/gpu-operator:v26.7.0"]
+        );
+    }
 }

@@ -2,11 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::Names;
-use crate::diff::{
-    Counts, DefinitionDiff, FieldChange, FieldDiff, NewImage, Noise, ObjectChange, ObjectDiff, ReleaseChange,
-    ReleaseDiff, SecretChange, Sign,
-};
+use super::{Names, bounded};
+use crate::diff::{Counts, DefinitionDiff, NewImage, Noise, ObjectChange, ObjectDiff, ReleaseChange, ReleaseDiff};
 use crate::ui::{bytes, count};
 use crate::yaml;
 
@@ -18,6 +15,8 @@ pub(super) enum Mark {
     Changed,
     /// It stands around.
     Plain,
+    /// It is about the release as a whole.
+    Aside,
     /// It wants attention.
     Warning,
 }
@@ -29,9 +28,6 @@ pub(super) struct Row {
     pub mark: Mark,
     pub text: String,
 }
-
-/// The longest that old and new stand on one line.
-const WIDE: usize = 88;
 
 /// The versions of a release's chart: `1.11.4 → 1.11.5`.
 pub(super) fn versions(release: &ReleaseDiff) -> String {
@@ -68,14 +64,18 @@ pub(super) fn summary(release: &ReleaseDiff) -> String {
 
 /// Draws a release.
 pub(super) struct Drawing<'a> {
-    names: &'a Names,
-    verbose: bool,
+    pub(super) names: &'a Names,
+    pub(super) verbose: bool,
     rows: Vec<Row>,
 }
 
 /// Everything there is to say of a release, below its heading.
 pub(super) fn rows(release: &ReleaseDiff, names: &Names, verbose: bool) -> Vec<Row> {
     let mut drawing = Drawing { names, verbose, rows: Vec::new() };
+    if let Some(reason) = &release.renders_live {
+        let why = format!("renders live: {reason}; what it looks up in the cluster is not in this comparison");
+        drawing.push(0, Mark::Aside, why);
+    }
     release.notes.iter().for_each(|note| drawing.push(0, Mark::Warning, note.clone()));
     let is_shown = |object: &&ObjectDiff| object.matters() || verbose;
     release.objects.iter().filter(is_shown).for_each(|object| drawing.object(object, &release.namespace));
@@ -86,8 +86,8 @@ pub(super) fn rows(release: &ReleaseDiff, names: &Names, verbose: bool) -> Vec<R
 }
 
 impl Drawing<'_> {
-    fn push(&mut self, depth: usize, mark: Mark, text: impl Into<String>) {
-        self.rows.push(Row { depth, mark, text: text.into() });
+    pub(super) fn push(&mut self, depth: usize, mark: Mark, text: impl Into<String>) {
+        self.rows.push(Row { depth, mark, text: bounded::harmless(&text.into()) });
     }
 
     fn object(&mut self, object: &ObjectDiff, namespace: &str) {
@@ -116,67 +116,7 @@ impl Drawing<'_> {
         }
     }
 
-    fn field(&mut self, field: &FieldDiff) {
-        let mut path = field.path.clone();
-        if !field.owners.is_empty() {
-            path.push_str(&format!("  (set by {})", field.owners.join(", ")));
-        }
-        match &field.change {
-            FieldChange::Added { new } => self.one(&path, Mark::Added, new),
-            FieldChange::Removed { old } => self.one(&path, Mark::Removed, old),
-            FieldChange::Changed { old, new } => self.two(&path, field, old, new),
-            FieldChange::Secret { secret } => {
-                let (mark, what) = match secret {
-                    SecretChange::Added => (Mark::Added, "new secret value"),
-                    SecretChange::Removed => (Mark::Removed, "secret value gone"),
-                    SecretChange::Changed => (Mark::Changed, "secret value changed"),
-                    SecretChange::NotCompared => (Mark::Plain, "secret value not compared"),
-                };
-                self.push(1, mark, format!("{path}  {what}"));
-            }
-            FieldChange::Lines { hunks } => {
-                self.push(1, Mark::Changed, path);
-                for hunk in hunks {
-                    self.push(2, Mark::Plain, format!("@@ line {} @@", hunk.new));
-                    for line in &hunk.lines {
-                        let mark = match line.sign {
-                            Sign::Added => Mark::Added,
-                            Sign::Removed => Mark::Removed,
-                            Sign::Same => Mark::Plain,
-                        };
-                        let text = self.names.shown(&line.text);
-                        self.push(2, mark, text);
-                    }
-                }
-            }
-        }
-    }
-
-    fn one(&mut self, path: &str, mark: Mark, value: &Json) {
-        let flat = self.names.shown(&flat(value));
-        if path.chars().count() + flat.chars().count() <= WIDE && !flat.contains('\n') {
-            return self.push(1, mark, format!("{path}  {flat}"));
-        }
-        self.push(1, mark, path);
-        let text = self.yaml(value);
-        text.lines().for_each(|line| self.push(2, mark, line.to_owned()));
-    }
-
-    fn two(&mut self, path: &str, field: &FieldDiff, old: &Json, new: &Json) {
-        let (old, new) = self.names.both(&flat(old), &flat(new));
-        let why = match field.noise {
-            Some(Noise::Autoscaler) => "  (the autoscaler's, it stays)",
-            _ => "",
-        };
-        if path.chars().count() + old.chars().count() + new.chars().count() <= WIDE {
-            return self.push(1, Mark::Changed, format!("{path}  {old} → {new}{why}"));
-        }
-        self.push(1, Mark::Changed, format!("{path}{why}"));
-        self.push(2, Mark::Removed, old);
-        self.push(2, Mark::Added, new);
-    }
-
-    fn yaml(&self, value: &Json) -> String {
+    pub(super) fn yaml(&self, value: &Json) -> String {
         self.names.shown(&yaml::print(&yaml::Node::from_json(value.clone())))
     }
 
@@ -197,11 +137,11 @@ impl Drawing<'_> {
                 ""
             };
             let objects = format!("{}{others} object{}", folded.len(), if folded.len() == 1 { "" } else { "s" });
-            self.push(0, Mark::Plain, format!("… {objects} {differ} only in chart labels and checksums{pods}"));
+            self.push(0, Mark::Aside, format!("… {objects} {differ} only in chart labels and checksums{pods}"));
         }
         let hidden = release.not_compared();
         if hidden > 0 && !self.verbose {
-            self.push(0, Mark::Plain, format!("… {} not compared: no key", count(hidden, "secret value")));
+            self.push(0, Mark::Aside, format!("… {} not compared: no key", count(hidden, "secret value")));
         }
     }
 
@@ -265,21 +205,4 @@ pub(super) fn covered(image: &NewImage) -> (Mark, &'static str) {
         NewImage { bundled: Some(true), .. } => (Mark::Added, "  in the lock and the bundle"),
         NewImage { bundled: None, .. } => (Mark::Added, "  in the lock"),
     }
-}
-
-/// A value on one line: texts without quotes where nothing else could be meant.
-fn flat(value: &Json) -> String {
-    match value {
-        Json::String(text) if is_plain(text) => text.clone(),
-        Json::Array(items) => format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", ")),
-        Json::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}: {}", flat(value))).collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        plain => plain.to_string(),
-    }
-}
-
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && !text.contains(char::is_control) && !yaml::plain_needs_quotes(text)
 }

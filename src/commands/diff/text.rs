@@ -42,6 +42,7 @@ fn heading(release: &ReleaseDiff, style: &Style) -> String {
 fn line(row: &Row, style: &Style) -> String {
     let indent = "  ".repeat(row.depth + 2);
     let text = match row.mark {
+        Mark::Aside => row.text.clone(),
         Mark::Added => style.good(&format!("+ {}", row.text)),
         Mark::Removed => style.bad(&format!("- {}", row.text)),
         Mark::Changed => format!("{} {}", style.warning("~"), row.text),
