@@ -16,22 +16,28 @@ pub struct Overwritten {
     pub revisions: Vec<u64>,
 }
 
+/// The revisions of one release since it was planned.
+#[derive(Default)]
+struct Since {
+    ours: Vec<u64>,
+    theirs: Vec<u64>,
+}
+
 /// What a run has overwritten of releases that were at these revisions when it was planned, by namespace and name.
 pub fn overwritten(table: &str, planned: &BTreeMap<(String, String), Option<u64>>, run: &str) -> Vec<Overwritten> {
-    let mut made: BTreeMap<&(String, String), (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+    let mut made: BTreeMap<(String, String), Since> = BTreeMap::new();
     for (place, record) in observe::records(table) {
-        let Some((place, before)) = planned.get_key_value(&place) else { continue };
+        let Some(before) = planned.get(&place) else { continue };
         if record.revision > before.unwrap_or(0) {
-            let (ours, theirs) = made.entry(place).or_default();
+            let since = made.entry(place).or_default();
             let is_ours = record.label(label::RUN) == Some(run);
-            if is_ours { ours } else { theirs }.push(record.revision);
+            if is_ours { &mut since.ours } else { &mut since.theirs }.push(record.revision);
         }
     }
-    let of_release = |(place, (ours, mut theirs)): (&(String, String), (Vec<u64>, Vec<u64>))| {
+    let of_release = |((namespace, release), Since { ours, mut theirs })| {
         let last = ours.into_iter().max()?;
         theirs.retain(|revision| *revision < last);
         theirs.sort_unstable();
-        let (namespace, release) = place.clone();
         (!theirs.is_empty()).then_some(Overwritten { namespace, release, revisions: theirs })
     };
     made.into_iter().filter_map(of_release).collect()

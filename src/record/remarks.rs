@@ -29,12 +29,13 @@ impl Remarks {
     }
 
     /// A text of objects with the remarks, a line each, in its first document: a document of comments alone is none to helm.
+    /// Never empty: helm takes a post-renderer that says nothing for one that failed, and a chart may have nothing but `crds/`.
     pub fn write(&self, text: String) -> String {
         let images = self.images.iter().map(|(pulled, upstream)| format!("{IMAGE}{pulled} {upstream}\n"));
         let definitions = self.definitions.iter().map(|name| format!("{DEFINITION}{name}\n"));
         let lines: String = images.chain(definitions).collect();
-        if lines.is_empty() || text.trim().is_empty() {
-            return text;
+        if text.trim().is_empty() {
+            return format!("# no objects\n{lines}");
         }
         let (start, rest) = if text.starts_with("---\n") { text.split_at("---\n".len()) } else { ("", text.as_str()) };
         format!("{start}{lines}{rest}")
@@ -72,7 +73,9 @@ mod tests {
             let objects = |text: String| Stream::parse(text).unwrap().objects.into_iter().map(|o| o.node.to_json());
             assert!(objects(remarked).eq(objects(text.to_owned())));
         }
-        assert_eq!(remarks.write("\n".to_owned()), "\n");
+        let alone = remarks.write("\n".to_owned());
+        assert_eq!((Stream::parse(alone.clone()).unwrap().objects.len(), Remarks::read(&alone)), (0, remarks));
+        assert_eq!(Remarks::default().write(String::new()), "# no objects\n");
         assert_eq!(Remarks::default().write("kind: A\n".to_owned()), "kind: A\n");
     }
 

@@ -41,7 +41,7 @@ pub fn transient(word: &str) -> Option<Transient> {
 
 /// A webhook that did not answer: no endpoints yet, nobody there, too slow, or a certificate that is still to come.
 fn silent_webhook(word: &str) -> Option<(String, String)> {
-    const SILENT: [&str; 9] = [
+    const SILENT: [&str; 10] = [
         "no endpoints available",
         "connection refused",
         "connection reset by peer",
@@ -51,6 +51,8 @@ fn silent_webhook(word: &str) -> Option<(String, String)> {
         "x509: ",
         "no route to host",
         "currently unable to handle the request",
+        // Its Service.
+        "not found",
     ];
     // What is logged is said once more at the end, without escapes.
     let said: Vec<&str> = word.lines().filter(|line| !line.starts_with("level=")).collect();
@@ -118,6 +120,7 @@ mod tests {
         assert_eq!(transient(silent), Some(webhook));
         for why in [
             "dial tcp 10.0.0.1:443: connect: connection refused",
+            "service \"gone\" not found",
             "context deadline exceeded",
             "x509: certificate signed by unknown authority",
         ] {
@@ -133,7 +136,6 @@ mod tests {
         let said_no = "level=WARN msg=\"admission webhook \\\"x\\\" denied the request: logged\"\nError: admission webhook \"v.example.org\" denied the request: connection refused by policy\n";
         assert_eq!(transient(said_no), None);
         assert_eq!(denied(said_no), Some(("v.example.org".into(), "connection refused by policy".into())));
-        assert_eq!(transient("failed calling webhook \"v\": service \"hook\" not found"), None);
     }
 
     #[test]

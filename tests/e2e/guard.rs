@@ -238,3 +238,24 @@ fn a_saved_plan_is_applied_as_it_is_or_not_at_all() {
     rig().kubectl(&["delete", "configmap", "flag", "--namespace=planned"]);
     apply().ok();
 }
+
+/// helm takes a post-renderer that says nothing for one that failed.
+#[test]
+fn what_renders_no_objects_is_installed() {
+    let small = Small::new("empty").release("one", "definitions", "").release("one", "nothing", "");
+    for name in ["definitions", "nothing"] {
+        let template = format!("templates/one/{name}/chart/templates/deployment.yaml");
+        small.put(&template, "{{- if .Values.never }}\nkind: Never\n{{- end }}\n");
+    }
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: empties.empty.example.org}\n\
+        spec:\n  group: empty.example.org\n  names: {kind: Empty, plural: empties}\n  scope: Namespaced\n\
+        \x20 versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n";
+    small.put("templates/one/definitions/chart/crds/empties.yaml", definition);
+    let small = small.locked();
+    small.apply().ok();
+    let again = small.apply().ok();
+    assert!(again.stderr.contains("2 unchanged"), "{}", again.screen());
+    let gone = small.run(&["destroy", "-e", "site", "--confirm", "site"]).ok();
+    assert!(gone.stderr.contains("stays  CustomResourceDefinition empties.empty.example.org"), "{}", gone.screen());
+    rig().kubectl(&["delete", "crd", "empties.empty.example.org"]);
+}

@@ -35,13 +35,16 @@ pub(super) fn is_log(line: &str) -> bool {
     line.starts_with("level=DEBUG ") && !line.starts_with(NOT_DELETED)
 }
 
-/// helm's words with those about what was not deleted as people read them.
+/// helm's words as people read them: what was not deleted without the log around it, and no failure twice, in the log and as
+/// the error.
 pub(super) fn readable(words: &str) -> String {
     let line = |line: &str| match line.strip_prefix(NOT_DELETED) {
         Some(rest) => value(rest, "error").unwrap_or_else(|| rest.to_owned()),
         None => line.to_owned(),
     };
-    words.lines().map(line).collect::<Vec<_>>().join("\n")
+    let said = words.lines().any(|line| line.starts_with("Error: "));
+    let again = |line: &&str| said && line.starts_with("level=WARN ") && line.contains(" failed\" ");
+    words.lines().filter(|line| !again(line)).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a line of the debug log says.
@@ -136,6 +139,11 @@ mod tests {
         assert!(!is_log(line));
         let words = format!("{line}\nError: failed to delete release: a");
         assert_eq!(readable(&words), "[configmaps \"a\" is forbidden]\nError: failed to delete release: a");
+        let (log, error) = ("level=WARN msg=\"upgrade failed\" name=a error=\"no\"", "Error: UPGRADE FAILED: no");
+        assert_eq!(readable(&format!("{log}\n{error}")), error);
+        assert_eq!(readable(log), log, "better than nothing");
+        let other = "level=WARN msg=\"deprecated\"";
+        assert_eq!(readable(&format!("{other}\n{error}")), format!("{other}\n{error}"));
     }
 
     #[test]

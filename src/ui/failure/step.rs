@@ -55,7 +55,10 @@ fn helm(definition: &Definition, error: &ReleaseError, source: &CallError) -> Fa
     }
     let release = definition.releases.iter().find(|release| release.name == error.release);
     let culprits = release.map(|release| culprits(definition, release, source.stderr())).unwrap_or_default();
-    let failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
+    let mut failure = call(error.release.clone(), Code::Helm, source).culprits(&culprits);
+    if failure.code == Code::Helm && failure.help.is_empty() {
+        failure = failure.help(place(Code::Helm));
+    }
     let mut failure = guarded(failure, &error.release, source.stderr());
     if !culprits.is_empty() {
         failure.kind = Kind::Yours;
