@@ -1,9 +1,11 @@
 //! Looking at live objects before a plan is final: what drifted from what helm installed, and what would be taken over from
 //! others with a release that is adopted. Changes nothing.
 
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::Context;
 use super::diff::cluster;
@@ -12,10 +14,11 @@ use super::workspace::Workspace;
 use crate::definition::Release;
 use crate::diff::{self, Claim, Comparison, Veil};
 use crate::object::Stream;
-use crate::plan::{Action, Because, Blocked, Observation, Plan, Saved, Step, Taken};
+use crate::plan::{Action, Blocked, Observation, Plan, Saved, Step, Taken};
 use crate::render::RenderError;
-use crate::tools::{DryRun, Kubectl};
+use crate::tools::{DryRun, Kubectl, immutable};
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
+use wanted::{Wanted, Why, names, said};
 
 /// The name under which helm applies.
 const HELM: &str = "helm";
@@ -32,6 +35,9 @@ pub struct Claiming {
     /// Take fields of adopted releases over from whoever else set them
     #[arg(long, requires = "adopt")]
     pub force_conflicts: bool,
+    /// Objects that apply may make anew, as KIND/NAME: that the API server would refuse them is nothing then
+    #[arg(skip)]
+    pub recreate: Vec<String>,
 }
 
 impl Claiming {
@@ -43,6 +49,7 @@ impl Claiming {
             check_drift: saved.plan.taken.values().any(drifted),
             adopt: adopted.map(|(name, _)| name.clone()).collect(),
             force_conflicts: true,
+            recreate: Vec::new(),
         }
     }
 
@@ -70,31 +77,24 @@ pub struct Looking<'a> {
     pub observed: &'a Observation,
 }
 
-/// A release's objects as they should be.
-struct Wanted<'a> {
-    step: &'a Step,
-    adopted: bool,
-    equal: Option<u64>,
-    objects: Vec<Json>,
-}
-
 impl Looking<'_> {
     /// The plan, with what was asked for taken over.
     ///
     /// # Errors
-    /// [`Failures`] when a name is wrong, when the cluster can't be asked, or for fields that others set and that may not be
-    /// taken from them.
+    /// [`Failures`] when a name is wrong, when the cluster can't be asked, or for what may not be taken from others, or
+    /// can't be.
     pub async fn claimed(&self, plan: Plan, claiming: &Claiming) -> Result<Plan, Failures> {
         let mut wanted = self.adopted(&plan, &claiming.adopt).await?;
         if claiming.check_drift {
             wanted.extend(self.installed(&plan).await?);
+            wanted.extend(self.changing(&plan, &claiming.adopt).await?);
         }
         if wanted.is_empty() {
             return Ok(plan);
         }
-        let (taken, conflicts) = self.taken(&wanted).await?;
-        if !conflicts.is_empty() && !claiming.force_conflicts {
-            return Err(Failures::new(conflicts).exit(exit::REFUSED));
+        let (taken, refused) = self.taken(&wanted, claiming).await?;
+        if !refused.is_empty() {
+            return Err(Failures::new(refused).exit(exit::REFUSED));
         }
         Ok(plan.taking(taken))
     }
@@ -107,42 +107,74 @@ impl Looking<'_> {
         if !found.failures.is_empty() {
             return Err(Failures::new(found.failures.into_iter().map(|(_, failure)| failure).collect()));
         }
-        let wanted = |step: &'p Step| {
-            let record = found.records.remove(&step.release)?;
+        // One that several ask for, such as the registry's login, is made again once.
+        let mut seen = BTreeSet::new();
+        let mut wanted = Vec::new();
+        for (step, release) in unchanged.into_iter().zip(releases) {
+            let Some(record) = found.records.remove(&step.release) else { continue };
             let objects = diff::as_helm_applies(&record.stream, &step.release, &step.namespace);
-            Some(Wanted { step, adopted: false, equal: None, objects })
-        };
-        Ok(unchanged.into_iter().filter_map(wanted).collect())
+            let names = release.secrets.iter().map(|secret| secret.name.as_str());
+            let own = names.filter(|name| seen.insert((step.namespace.clone(), (*name).to_owned())));
+            let secrets = own.map(|name| secret(&step.namespace, name)).collect();
+            wanted.push(Wanted { step, why: Why::Drift, equal: None, objects, secrets, has_tokens: false });
+        }
+        Ok(wanted)
+    }
+
+    /// What releases that change will be: fields of theirs that others set are put back too.
+    async fn changing<'p>(&self, plan: &'p Plan, adopted: &[String]) -> Result<Vec<Wanted<'p>>, Failures> {
+        let is_meant = |step: &&Step| matches!(step.action, Action::Upgrade { .. }) && !adopted.contains(&step.release);
+        let steps: Vec<&Step> = plan.steps().filter(is_meant).collect();
+        let streams = self.streams(&steps, &plan.upgrades()).await?;
+        let of = |(step, stream): (&'p Step, Stream)| self.wanted(step, Why::Change, &stream, None);
+        Ok(steps.into_iter().zip(streams).map(of).collect())
     }
 
     /// What adopted releases will be, and which of them are that already.
     async fn adopted<'p>(&self, plan: &'p Plan, names: &[String]) -> Result<Vec<Wanted<'p>>, Failures> {
         let mut steps = Vec::new();
         for name in names.iter().collect::<BTreeSet<_>>() {
-            steps.push(plan.steps().find(|step| step.release == *name).ok_or_else(|| unknown(plan, name))?);
+            let step = plan.steps().find(|step| step.release == *name).ok_or_else(|| unknown(plan, name))?;
+            match step.action {
+                Action::Unchanged => self.context.ui.warn(format!(
+                    "{name}: there is nothing to adopt: the release is ours already, and does not change"
+                )),
+                // In the middle of an operation: apply says what to do about that.
+                Action::Blocked { reason: Blocked::Pending { .. } } => {}
+                _ => steps.push(step),
+            }
         }
-        // What is ours already has nothing to be adopted.
-        steps.retain(|step| {
-            matches!(step.action, Action::Install | Action::Blocked { reason: Blocked::Foreign { .. } })
-        });
+        let releases: Vec<&Release> = steps.iter().filter_map(|step| self.release(&step.release)).collect();
+        let records = cluster::records(self.kubectl, plan, self.observed, &releases).await?.records;
+        let there: BTreeSet<String> = records.keys().cloned().collect();
+        let streams = self.streams(&steps, &there).await?;
+        let mut wanted = Vec::new();
+        for (step, stream) in steps.into_iter().zip(streams) {
+            let veil = Veil::default();
+            let how = Comparison { namespace: &step.namespace, old: &veil, new: &veil, context: 0 };
+            let is_foreign = matches!(step.action, Action::Blocked { .. });
+            let record = records.get(&step.release).filter(|record| is_foreign && record.status == "deployed");
+            let equal = record.filter(|record| diff::objects(&record.stream, &stream, &how).is_empty());
+            wanted.push(self.wanted(step, Why::Adoption, &stream, equal.map(|record| record.revision)));
+        }
+        Ok(wanted)
+    }
+
+    fn wanted<'p>(&self, step: &'p Step, why: Why, stream: &Stream, equal: Option<u64>) -> Wanted<'p> {
+        let objects = diff::as_helm_applies(stream, &step.release, &step.namespace);
+        let has_tokens = self.release(&step.release).is_some_and(|release| !release.value_secrets.is_empty());
+        Wanted { step, why, equal, objects, secrets: Vec::new(), has_tokens }
+    }
+
+    /// What releases render, with the images that helm will have put there.
+    async fn streams(&self, steps: &[&Step], upgrades: &BTreeSet<String>) -> Result<Vec<Stream>, Failures> {
         let releases: Vec<&Release> = steps.iter().filter_map(|step| self.release(&step.release)).collect();
         if releases.is_empty() {
             return Ok(Vec::new());
         }
-        let records = cluster::records(self.kubectl, plan, self.observed, &releases).await?.records;
-        let there: BTreeSet<String> = records.keys().cloned().collect();
-        let rendered = self.installation.render_as(self.context, self.workspace, &releases, &there).await?;
-        let mut wanted = Vec::new();
-        for ((step, release), rendered) in steps.into_iter().zip(releases).zip(&rendered) {
-            let stream = self.rewritten(release, &rendered.stream)?;
-            let veil = Veil::default();
-            let how = Comparison { namespace: &release.namespace, old: &veil, new: &veil, context: 0 };
-            let record = records.get(&release.name).filter(|record| record.status == "deployed");
-            let equal = record.filter(|record| diff::objects(&record.stream, &stream, &how).is_empty());
-            let objects = diff::as_helm_applies(&stream, &release.name, &release.namespace);
-            wanted.push(Wanted { step, adopted: true, equal: equal.map(|record| record.revision), objects });
-        }
-        Ok(wanted)
+        let rendered = self.installation.render_as(self.context, self.workspace, &releases, upgrades).await?;
+        let rewritten = releases.into_iter().zip(&rendered).map(|(release, it)| self.rewritten(release, &it.stream));
+        rewritten.collect()
     }
 
     fn rewritten(&self, release: &Release, stream: &Stream) -> Result<Stream, Failures> {
@@ -152,62 +184,83 @@ impl Looking<'_> {
         Ok(stream.map_err(|source| RenderError::Object { release: release.name.clone(), source })?)
     }
 
-    /// What applying these objects would take over, by release; and what others would lose by it, a failure for each
-    /// release. The API server is asked once for all of them.
-    async fn taken(&self, wanted: &[Wanted<'_>]) -> Result<(BTreeMap<String, Taken>, Vec<Failure>), Failures> {
+    /// What applying these objects would take over, by release; and what keeps that from being done. The API server is
+    /// asked once for all of them.
+    async fn taken(
+        &self,
+        wanted: &[Wanted<'_>],
+        claiming: &Claiming,
+    ) -> Result<(BTreeMap<String, Taken>, Vec<Failure>), Failures> {
         let failed = |error| failure::cluster("cannot look at live objects", &error);
         let all: Vec<Json> = wanted.iter().flat_map(|one| one.objects.iter().cloned()).collect();
         let answers = self.kubectl.dry_run_apply(&all, HELM).await.map_err(failed)?;
         let known = all.iter().zip(&answers).filter(|(_, answer)| **answer != DryRun::UnknownKind);
-        let known: Vec<Json> = known.map(|(object, _)| object.clone()).collect();
-        let there = self.kubectl.existing(&known).await.map_err(failed)?;
+        let known = known.map(|(object, _)| object).chain(wanted.iter().flat_map(|one| &one.secrets));
+        let there = self.kubectl.existing(&known.cloned().collect::<Vec<Json>>()).await.map_err(failed)?;
         let there: BTreeMap<String, &Json> = there.iter().map(|object| (identity(object), object)).collect();
-        let (mut taken, mut conflicts) = (BTreeMap::new(), Vec::new());
+        let (mut taken, mut refused) = (BTreeMap::new(), Vec::new());
         let mut answers = answers.into_iter();
         for one in wanted {
-            let claims = self.claims(one, answers.by_ref().take(one.objects.len()), &there);
+            let (claims, failures) = self.claims(one, answers.by_ref().take(one.objects.len()), &there, claiming);
+            refused.extend(failures);
             let (mine, theirs): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(|claim| !claim.autoscaled);
-            theirs.iter().for_each(|claim| {
-                let name = &one.step.release;
-                let hint = "an autoscaler sets it; leave replicas out of the release's values";
-                self.context.ui.warn(format!("{name}: {claim}: {hint}"));
-            });
-            if one.adopted {
-                conflicts.extend(conflict(one, &mine));
+            refused.extend(one.conflict(&mine).filter(|_| !claiming.force_conflicts));
+            let fields: Vec<String> = mine.iter().filter(|claim| one.counts(claim)).map(ToString::to_string).collect();
+            let mut objects = one.taken_over(&mine);
+            let missing = one.secrets.iter().filter(|secret| !there.contains_key(&identity(secret)));
+            objects.extend(missing.map(|secret| format!("{}: it is not there", title(secret))));
+            let (adopted, equal) = (one.why == Why::Adoption, one.equal);
+            let is_upgraded = one.why != Why::Drift || !fields.is_empty() || !objects.is_empty();
+            if !theirs.is_empty() && is_upgraded && equal.is_none() {
+                refused.push(one.autoscaled(&theirs));
+            } else {
+                theirs.iter().for_each(|claim| {
+                    let hint = "an autoscaler sets it; leave replicas out of the release's values";
+                    self.context.ui.warn(format!("{}: {claim}: {hint}", one.step.release));
+                });
             }
-            let fields: Vec<String> = mine.iter().filter(|claim| counts(one, claim)).map(ToString::to_string).collect();
-            if one.adopted || !fields.is_empty() {
-                taken.insert(one.step.release.clone(), Taken { adopted: one.adopted, equal: one.equal, fields });
+            if adopted || !fields.is_empty() || !objects.is_empty() {
+                taken.insert(one.step.release.clone(), Taken { adopted, equal, fields, objects });
             }
         }
-        Ok((taken, conflicts))
+        Ok((taken, refused))
     }
 
+    /// What of a release's objects would become otherwise, and those that the API server refuses.
     fn claims(
         &self,
         one: &Wanted<'_>,
         answers: impl Iterator<Item = DryRun>,
         there: &BTreeMap<String, &Json>,
-    ) -> Vec<Claim> {
+        claiming: &Claiming,
+    ) -> (Vec<Claim>, Vec<Failure>) {
         let veil = Veil::default();
         let how = Comparison { namespace: &one.step.namespace, old: &veil, new: &veil, context: 0 };
-        let mut claims = Vec::new();
+        let (mut claims, mut refused) = (Vec::new(), Vec::new());
+        let uncompared = |object: &Json, why: &str| {
+            let (kind, name) = names(object);
+            self.context.ui.warn(format!("{}: {kind} {name} is not compared: {why}", one.step.release));
+        };
         for (object, answer) in one.objects.iter().zip(answers) {
             match answer {
                 DryRun::Would(would) => {
-                    claims.extend(diff::claims(there.get(&identity(&would)).copied(), &would, &how))
+                    claims.extend(diff::claims(there.get(&identity(&would)).copied(), &would, &how));
                 }
-                // Of a release that is not there yet nothing can be there.
-                DryRun::UnknownKind | DryRun::Refused(_) if one.step.action == Action::Install => {}
-                DryRun::UnknownKind | DryRun::Refused(_) => self.context.ui.warn(format!(
-                    "{}: {} {} is not compared: the API server does not take it",
-                    one.step.release,
-                    object["kind"].as_str().unwrap_or_default(),
-                    object["metadata"]["name"].as_str().unwrap_or_default()
-                )),
+                // Of a release that is not there yet nothing can be there, but what is adopted with it.
+                DryRun::UnknownKind | DryRun::Refused(_)
+                    if one.step.action == Action::Install && !there.contains_key(&identity(object)) => {}
+                // Its definition comes with the change.
+                DryRun::UnknownKind if one.why == Why::Change => {}
+                DryRun::UnknownKind => uncompared(object, "the API server does not know its kind"),
+                // Told as what can't be changed in place.
+                DryRun::Refused(word) if one.why == Why::Change && immutable(&word) => {}
+                DryRun::Refused(word) => match one.refused(object, &word, &claiming.recreate) {
+                    Some(failure) => refused.push(failure),
+                    None => uncompared(object, &format!("the API server does not take it: {}", said(&word))),
+                },
             }
         }
-        claims
+        (claims, refused)
     }
 
     fn release(&self, name: &str) -> Option<&Release> {
@@ -215,34 +268,14 @@ impl Looking<'_> {
     }
 }
 
-/// Whether a field is worth a line: what a new release brings along is not taken from anybody.
-fn counts(one: &Wanted<'_>, claim: &Claim) -> bool {
-    !one.adopted || (claim.path.is_some() && !is_owner_mark(claim))
+/// A Secret's identity.
+fn secret(namespace: &str, name: &str) -> Json {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}})
 }
 
-/// helm's own marks, which an adopted object gets.
-fn is_owner_mark(claim: &Claim) -> bool {
-    let path = claim.path.as_deref().unwrap_or_default();
-    path.contains("meta.helm.sh/")
-        || path.contains("app.kubernetes.io/managed-by")
-        || path.ends_with("metadata.annotations")
-}
-
-/// What adopting a release would take from others.
-fn conflict(one: &Wanted<'_>, claims: &[Claim]) -> Option<Failure> {
-    let lost = claims.iter().filter(|claim| !claim.managers.is_empty() && counts(one, claim));
-    let lost: Vec<String> = lost.map(ToString::to_string).collect();
-    if lost.is_empty() || one.equal.is_some() {
-        return None;
-    }
-    let title = format!("{}: adopting it would change fields that others set", one.step.release);
-    let failure = Failure::new(Code::AdoptionConflict, Kind::Yours, title);
-    let failure = lost.into_iter().fold(failure, Failure::detail);
-    Some(
-        failure
-            .help("set these fields in the release's values as they are in the cluster")
-            .help("or take them over: --force-conflicts"),
-    )
+fn title(object: &Json) -> String {
+    let (kind, name) = names(object);
+    format!("{kind} {}/{name}", object["metadata"]["namespace"].as_str().unwrap_or_default())
 }
 
 fn unknown(plan: &Plan, name: &str) -> Failures {
@@ -258,12 +291,9 @@ fn identity(object: &Json) -> String {
     format!("{group}/{}/{}/{}", object["kind"], metadata["namespace"], metadata["name"])
 }
 
-/// The fields that a step takes over, a line each.
+/// What a step takes over, a line each.
 pub fn lines(plan: &Plan, step: &Step) -> Vec<String> {
     let Some(taken) = plan.taken.get(&step.release) else { return Vec::new() };
-    let says = match &step.action {
-        Action::Upgrade { because: Because::Drifted, .. } => "puts back",
-        _ => "takes over",
-    };
-    taken.fields.iter().map(|field| format!("{says} {field}")).collect()
+    let says = if taken.adopted { "takes over" } else { "puts back" };
+    taken.objects.iter().chain(&taken.fields).map(|what| format!("{says} {what}")).collect()
 }

@@ -113,6 +113,7 @@ impl Foresight {
             images => foresight.refuse(images).flatten(),
         };
         let anew = anew?;
+        anew.tell(&context.ui);
         foresight.refused.extend(anew.refused);
         for (name, found) in definitions {
             foresight.failing.extend(found.refused);

@@ -1,7 +1,7 @@
 //! Fields that never change: found before anything is changed, by comparing what helm applied last with what it would
 //! apply, and by asking the API server about what differs. Objects that may be made anew are those that were named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value as Json;
@@ -16,6 +16,7 @@ use crate::plan::{self, Fixed, Observation, Plan};
 use crate::record::Record;
 use crate::render::Rendered;
 use crate::tools::{Cascade, DryRun, Kubectl, immutable};
+use crate::ui::Ui;
 use crate::ui::failure::{self, Code, Failure, Failures, Kind, exit};
 
 /// Records that are read at the same time: each is a process that mostly waits.
@@ -30,9 +31,16 @@ pub struct Anew {
     pub allowed: BTreeMap<String, Vec<Recreation>>,
     /// What was not named: an object and its field each.
     pub refused: Vec<Failure>,
+    /// Releases that were named, and of which nothing has to be made anew.
+    pub idle: Vec<String>,
 }
 
 impl Anew {
+    /// Says which releases were named for nothing.
+    pub fn tell(&self, ui: &Ui) {
+        self.idle.iter().for_each(|name| ui.warn(format!("--recreate {name}: nothing of it has to be made anew")));
+    }
+
     /// What is made anew, if nothing else would have to be.
     ///
     /// # Errors
@@ -49,7 +57,7 @@ impl Anew {
 /// themselves where charts get some: a chart may do anything with a token, and what it makes of it is no difference.
 ///
 /// # Errors
-/// [`Failures`] when a release is named that there is not.
+/// [`Failures`] when something is named that there is not.
 pub async fn recreations(
     installation: &Installation,
     plan: &Plan,
@@ -59,8 +67,12 @@ pub async fn recreations(
     allowed: &[String],
 ) -> Result<Anew, Failures> {
     check_names(installation, allowed)?;
-    let upgraded = plan.upgrades();
-    let upgraded: Vec<_> = rendered.iter().filter(|(release, _)| upgraded.contains(&release.name)).collect();
+    let upgrades = plan.upgrades();
+    let upgraded: Vec<_> = rendered.iter().filter(|(release, _)| upgrades.contains(&release.name)).collect();
+    // What of a release is not known without a key may be there.
+    if upgraded.len() == upgrades.len() {
+        check_objects(installation, &upgraded, allowed)?;
+    }
     // What can't be known beforehand helm's upgrade will tell; who may not list all records may still read each.
     let listed = match upgraded.len() {
         0..cluster::MANY => Vec::new(),
@@ -78,9 +90,56 @@ pub async fn recreations(
     let mut anew = Anew::default();
     for (release, found) in found {
         anew.refused.extend(found.refused.iter().map(|(fixed, word)| failure::fixed(&release, fixed, word)));
+        if allowed.contains(&release) && found.allowed.is_empty() && found.refused.is_empty() {
+            anew.idle.push(release.clone());
+        }
         anew.allowed.insert(release, found.allowed);
     }
     Ok(anew)
+}
+
+/// Refuses what can't be made anew, as far as a plan tells it: names of no release, and objects where nothing is upgraded.
+///
+/// # Errors
+/// [`Failures`] naming the first.
+pub fn check(ui: &Ui, installation: &Installation, plan: &Plan, allowed: &[String]) -> Result<(), Failures> {
+    check_names(installation, allowed)?;
+    let upgrades = plan.upgrades();
+    if upgrades.is_empty() {
+        check_objects(installation, &[], allowed)?;
+    }
+    for name in allowed.iter().filter(|name| !name.contains('/') && !upgrades.contains(*name)) {
+        ui.warn(format!("--recreate {name}: it is not upgraded, so nothing of it is made anew"));
+    }
+    Ok(())
+}
+
+/// An object that nothing has would be passed over without a word.
+fn check_objects(
+    installation: &Installation,
+    upgraded: &[&(&Release, &Rendered)],
+    allowed: &[String],
+) -> Result<(), Failures> {
+    let mut named = allowed.iter().filter(|name| name.contains('/')).peekable();
+    if named.peek().is_none() {
+        return Ok(());
+    }
+    let mut known = BTreeSet::new();
+    for (release, rendered) in upgraded {
+        // What does not parse is told elsewhere.
+        let Some(stream) = rewritten(installation, release, rendered) else { return Ok(()) };
+        let objects = diff::as_helm_applies(&stream, &release.name, &release.namespace);
+        known.extend(objects.iter().map(kind_and_name));
+    }
+    let Some(name) = named.find(|name| !known.contains(*name)) else { return Ok(()) };
+    let title = format!("--recreate {name}: no release that is upgraded has such an object");
+    let help =
+        "`platctl template -l name=RELEASE` shows what a release has; kinds are written as there: Deployment/web";
+    Err(Failures::from(Failure::new(Code::Usage, Kind::Yours, title).help(help)).exit(exit::USAGE))
+}
+
+fn kind_and_name(object: &Json) -> String {
+    format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
 /// What was mistyped would otherwise be refused as if it had not been named.
@@ -126,10 +185,7 @@ async fn of_release(
         .filter_map(|fixed| Some((find(&objects, &stream, fixed.object)?, fixed)))
         .map(|(object, fixed)| (fixed, object))
         .collect();
-    let is_named = |object: &&Json| {
-        let name = format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]));
-        allowed.contains(&name)
-    };
+    let is_named = |object: &&Json| allowed.contains(&kind_and_name(object));
     let mut found = Found { allowed: objects.iter().filter(is_named).map(named).collect(), ..Found::default() };
     let asked: Vec<Json> = suspects.iter().map(|(_, object)| (*object).clone()).collect();
     let answers =

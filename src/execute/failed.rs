@@ -29,6 +29,9 @@ pub enum Cause {
     /// The Kubernetes Secrets could not be applied.
     #[error("cannot apply its Secrets")]
     Secrets(#[source] CallError),
+    /// Somebody else made Kubernetes Secrets of these names, and has set other fields in them.
+    #[error("{} belongs to somebody else", .0.iter().map(|name| format!("Secret {name}")).collect::<Vec<_>>().join(", "))]
+    ForeignSecrets(Vec<String>, #[source] CallError),
     /// The resource definitions could not be applied.
     #[error("cannot apply its custom resource definitions")]
     Crds(#[source] CallError),
@@ -115,6 +118,7 @@ impl Cause {
             }
             // Each of these has reasons of its own.
             Cause::Hook(_)
+            | Cause::ForeignSecrets(..)
             | Cause::Otherwise(_)
             | Cause::Left { .. }
             | Cause::Fenced(_)

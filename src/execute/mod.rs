@@ -5,6 +5,7 @@ mod backwards;
 mod budget;
 mod failed;
 mod hooks;
+mod own_secrets;
 mod readiness;
 mod recreation;
 mod release;

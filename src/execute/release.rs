@@ -9,7 +9,7 @@ use super::failed::{Cause, ReleaseError};
 use super::retry::Patience;
 use super::settle::{self, Left};
 use super::watched::{Waits, Watched};
-use super::{Event, Hands, Work, hooks, readiness, recreation};
+use super::{Event, Hands, Work, hooks, own_secrets, readiness, recreation};
 use crate::plan::{Action, Step};
 use crate::render::Refusal;
 use crate::tools::{CallError, Kubectl, UpgradeRequest};
@@ -82,7 +82,8 @@ pub(super) async fn finish(step: &Step, work: &Work, hands: Hands<'_>) -> Result
 async fn steps(step: &Step, work: &Work, scene: &Scene<'_>, patience: &mut Patience) -> Result<(), Cause> {
     let Scene { hands, say, .. } = *scene;
     if let Some(secrets) = &work.secrets {
-        persistent(|| hands.kubectl.apply_own(secrets), patience, say).await.map_err(Cause::Secrets)?;
+        let applied = persistent(|| hands.kubectl.apply_own(secrets), patience, say).await;
+        own_secrets::settled(applied, secrets, hands.kubectl).await?;
     }
     if let Some((names, text)) = &work.crds {
         apply_crds(hands.kubectl, names, text, patience, say).await.map_err(Cause::Crds)?;

@@ -18,6 +18,9 @@ pub struct Taken {
     /// Fields that become what they should be, with who set them as they are, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
+    /// Objects that become the release's, or that are gone and made again, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 impl Plan {

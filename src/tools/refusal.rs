@@ -86,7 +86,7 @@ pub fn without_value(word: &str) -> String {
 
 /// Whether something was refused because a field of an object never changes.
 pub fn immutable(word: &str) -> bool {
-    const NEVER: [&str; 9] = [
+    const NEVER: [&str; 10] = [
         "field is immutable",
         "is immutable when `immutable` is set",
         "updates to statefulset spec for fields other than",
@@ -96,6 +96,7 @@ pub fn immutable(word: &str) -> bool {
         "may not be changed",
         "may not change once set",
         "updates to provisioner are forbidden",
+        "field can not be less than status.capacity",
     ];
     let word = word.to_lowercase();
     NEVER.iter().any(|says| word.contains(says))
@@ -160,6 +161,7 @@ mod tests {
             "Deployment.apps \"a\" is invalid: spec.selector: Invalid value: {}: field is immutable",
             "StatefulSet.apps \"a\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals' are forbidden",
             "RoleBinding.rbac.authorization.k8s.io \"a\" is invalid: roleRef: Invalid value: {}: cannot change roleRef",
+            "PersistentVolumeClaim \"a\" is invalid: spec.resources.requests.storage: Forbidden: field can not be less than status.capacity",
         ] {
             assert!(immutable(word), "{word}");
         }

@@ -362,6 +362,33 @@ fn a_plan_says_what_is_installed_again() {
     }
 }
 
+/// What is named for nothing is not passed over: whoever named it believes that it was made anew.
+#[test]
+fn what_is_to_be_made_anew_must_be_there_and_change() {
+    let shop = Shop::locked();
+    put(&shop.fake("render/api.yaml"), deployment("api:1.0", 1));
+    shop.run(&["apply", "-e", "prod"]).ok();
+    let apply = |named: &[&str]| {
+        let flags = named.iter().flat_map(|name| ["--recreate", name]);
+        shop.run(&["apply", "-e", "prod"].into_iter().chain(flags).collect::<Vec<_>>())
+    };
+    let nobody = apply(&["nosuch"]).exits(64);
+    assert!(nobody.stderr.contains("--recreate nosuch: there is no such release"), "{}", nobody.screen());
+    let object = apply(&["Deployment/api"]).exits(64);
+    let said = "--recreate Deployment/api: no release that is upgraded has such an object";
+    assert!(object.stderr.contains(said), "{}", object.screen());
+    let idle = apply(&["api"]).ok();
+    assert!(idle.stderr.contains("--recreate api: it is not upgraded"), "{}", idle.screen());
+
+    put(&shop.file("environments/prod/releases/api.yaml"), "replicas: 7\n");
+    shop.forget_calls();
+    let object = apply(&["Deployment/apj"]).exits(64);
+    assert!(object.stderr.contains("--recreate Deployment/apj: no release"), "{}", object.screen());
+    assert_eq!(shop.upgraded(), Vec::<String>::new());
+    let idle = apply(&["api"]).ok();
+    assert!(idle.stderr.contains("--recreate api: nothing of it has to be made anew"), "{}", idle.screen());
+}
+
 /// What does not change costs one list, whatever is asked of it.
 #[test]
 fn a_plan_without_changes_asks_nobody_else() {

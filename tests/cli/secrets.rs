@@ -308,3 +308,57 @@ fn two_declarations_of_one_secret() {
     }
     refused(&shop, "declared_twice", &["lock"], 1);
 }
+
+/// As kubectl shows Secrets of ours.
+fn there(names: &[&str], labels: &serde_json::Value) -> String {
+    let secret = |name: &&str| {
+        json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name, "namespace": "data", "labels": labels}})
+    };
+    let items: Vec<serde_json::Value> = names.iter().map(secret).collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+#[test]
+fn what_somebody_edited_in_a_secret_of_ours_is_taken_back_and_a_secret_of_others_is_not() {
+    let shop = shop();
+    shop.run(&["lock"]).ok();
+    let conflict = "error: Apply failed with 1 conflict: conflict with \"kubectl-edit\" using v1: .data.password\n";
+    put(&shop.fake("fail-second"), conflict);
+    put(&shop.fake("existing"), there(&["store-db"], &json!({"platctl.dev/platform": "another"})));
+    shop.forget_calls();
+    let args = ["apply", "-e", "prod", "-l", "name=store"];
+    let refused = shop.run(&args).exits(1);
+    let said = "error[E0404]: store: Secret data/store-db belongs to somebody else";
+    assert!(refused.stderr.contains(said) && refused.stderr.contains(".data.password"), "{}", refused.screen());
+    assert_eq!(shop.upgraded(), Vec::<String>::new());
+
+    let ours = json!({"platctl.dev/platform": "shop", "platctl.dev/environment": "prod"});
+    put(&shop.fake("existing"), there(&["store-db", "registry-pull"], &ours));
+    shop.forget_calls();
+    shop.run(&args).ok();
+    let forced = |call: &&String| call.starts_with("kubectl apply") && call.contains("--force-conflicts");
+    assert_eq!(shop.calls().iter().filter(forced).count(), 1, "{:#?}", shop.calls());
+    assert_eq!(shop.upgraded(), ["store"]);
+}
+
+#[test]
+fn a_secret_of_ours_that_is_gone_is_drift() {
+    let shop = shop();
+    shop.run(&["lock"]).ok();
+    let with = |verb: &[&str]| shop.run(&[verb, &["-e", "prod", "-l", "name=store", "--check-drift"]].concat()).ok();
+    shop.run(&["apply", "-e", "prod", "-l", "name=store"]).ok();
+    let ours = json!({"platctl.dev/platform": "shop", "platctl.dev/environment": "prod"});
+    put(&shop.fake("existing"), there(&["registry-pull"], &ours));
+    let told = "puts back Secret data/store-db: it is not there";
+    let plan = with(&["plan"]);
+    assert!(plan.stdout.contains(told) && plan.stdout.contains("1 upgrade"), "{}", plan.screen());
+    assert!(!plan.stdout.contains("registry-pull: "), "{}", plan.screen());
+    shop.forget_calls();
+    let apply = with(&["apply"]);
+    assert!(apply.stderr.contains(told), "it is said before it is done\n{}", apply.screen());
+    assert!(shop.upgraded() == ["store"] && read(&shop.fake("stdin/kubectl-apply")).contains("store-db"));
+    put(&shop.fake("existing"), there(&["registry-pull", "store-db"], &ours));
+    let quiet = with(&["apply"]);
+    assert!(quiet.stderr.contains("1 unchanged"), "{}", quiet.screen());
+}

@@ -254,3 +254,25 @@ fn fields_that_never_change_and_hold_secrets_are_foreseen() {
     let frozen = rig().get(&["secret", "app-frozen", "--namespace=immutable-secret"]);
     assert_eq!(frozen["data"]["token"], "aHVzaC1uZXctd29yZA==");
 }
+
+#[test]
+fn a_claim_that_would_shrink_is_found_before_anything_is_changed() {
+    let small = Small::new("shrinking").release("one", "app", "");
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\n\
+        spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: {{ .Values.size }}}}}\n";
+    small.put("templates/one/app/chart/templates/claim.yaml", claim);
+    small.put("templates/one/app/chart/values.yaml", "size: 2Gi\nreplicas: 1\nbehaviour: \"\"\nhooks: 0\n");
+    let small = small.locked();
+    small.apply().ok();
+    // As whoever makes volumes says it.
+    let status = r#"{"status": {"phase": "Bound", "capacity": {"storage": "2Gi"}}}"#;
+    let args = ["patch", "pvc/data", "-n", "shrinking", "--subresource=status", "--type=merge", "-p", status];
+    rig().kubectl(&args);
+    small.values("app", "size: 1Gi\n");
+    let output = small.apply().exits(4);
+    let said = "app: PersistentVolumeClaim data: `spec.resources.requests.storage` can't be changed in place";
+    assert!(output.stderr.contains(said), "{}", output.screen());
+    assert!(output.stderr.contains("field can not be less than status.capacity"), "{}", output.screen());
+    let help = "--recreate PersistentVolumeClaim/data: its data is lost then";
+    assert!(output.stderr.contains(help), "{}", output.screen());
+}

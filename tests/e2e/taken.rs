@@ -103,21 +103,20 @@ fn replicas_of_an_autoscaler_are_no_drift_and_those_of_somebody_are() {
 }
 
 /// The release as somebody would install it by hand, with the same images.
-fn by_hand(small: &Small, replicas: &str) {
+fn by_hand(small: &Small, from: &str, to: &str) {
     kubectl(&["create", "namespace", small.name]);
     let out = small.run(&["template", "-e", "site"]).ok().stdout;
     let chart = small.path("by-hand");
     std::fs::create_dir_all(chart.join("templates")).unwrap();
     std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n").unwrap();
-    std::fs::write(chart.join("templates/all.yaml"), out.replace("replicas: 1", &format!("replicas: {replicas}")))
-        .unwrap();
+    std::fs::write(chart.join("templates/all.yaml"), out.replace(from, to)).unwrap();
     rig().helm(&["install", "web", chart.to_str().unwrap(), "--namespace", small.name]);
 }
 
 #[test]
 fn an_equal_release_is_adopted_without_an_upgrade() {
     let small = Small::new("adopted").release("one", "web", "").locked();
-    by_hand(&small, "1");
+    by_hand(&small, "", "");
     let refused = small.apply().exits(4);
     assert!(refused.stderr.contains("E0404") && refused.stderr.contains("--adopt web"), "{}", refused.screen());
     let misspelt = small.run(&["apply", "-e", "site", "--adopt", "wbe"]).exits(64);
@@ -133,7 +132,7 @@ fn an_equal_release_is_adopted_without_an_upgrade() {
 #[test]
 fn a_release_that_differs_is_adopted_by_an_upgrade_unless_others_would_lose() {
     let small = Small::new("adopting").release("one", "web", "").locked();
-    by_hand(&small, "2");
+    by_hand(&small, "replicas: 1", "replicas: 2");
     let patch = r#"{"spec": {"replicas": 5}}"#;
     kubectl(&["patch", "deployment/web", "-n", "adopting", "--type=merge", "-p", patch, "--field-manager=somebody"]);
     let refused = small.run(&["apply", "-e", "site", "--adopt", "web"]).exits(4);
@@ -159,4 +158,83 @@ fn objects_that_helm_does_not_know_are_adopted_with_their_release() {
     assert_eq!(field(&small, "deployment/web", "{.metadata.annotations.meta\\.helm\\.sh/release-name}"), "web");
     let again = small.apply().ok();
     assert!(again.stderr.contains("1 unchanged"), "{}", again.screen());
+}
+
+/// A ConfigMap of a release's chart.
+fn config(small: &Small, release: &str) {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\ndata: {a: ours}\n";
+    small.put(&format!("templates/one/{release}/chart/templates/config.yaml"), text);
+    small.run(&["lock"]).ok();
+}
+
+#[test]
+fn objects_of_others_are_adopted_with_a_release_of_ours_that_changes() {
+    let small = Small::new("moving").release("one", "web", "").release("one", "other", "").locked();
+    small.apply().ok();
+    kubectl(&["create", "configmap", "theirs", "-n", "moving", "--from-literal=a=theirs"]);
+    config(&small, "web");
+    let refused = small.apply().exits(1);
+    assert!(refused.stderr.contains("E0404") && refused.stderr.contains("--adopt"), "{}", refused.screen());
+    let told = "ConfigMap moving/theirs: data.a (set by kubectl-create";
+    let refused = small.run(&["apply", "-e", "site", "--adopt", "web"]).exits(4);
+    assert!(refused.stderr.contains("E0471") && refused.stderr.contains(told), "{}", refused.screen());
+    let planned = small.run(&["plan", "-e", "site", "--adopt", "web", "--force-conflicts"]).ok();
+    assert!(planned.stdout.contains("takes over ConfigMap moving/theirs\n"), "{}", planned.screen());
+    assert!(planned.stdout.contains(&format!("takes over {told}")), "{}", planned.screen());
+    assert_eq!(field(&small, "configmap/theirs", "{.data.a}"), "theirs");
+    small.run(&["apply", "-e", "site", "--adopt", "web", "--force-conflicts"]).ok();
+    assert_eq!(field(&small, "configmap/theirs", "{.data.a}"), "ours");
+    let idle = small.run(&["apply", "-e", "site", "--adopt", "web"]).ok();
+    assert!(idle.stderr.contains("web: there is nothing to adopt"), "{}", idle.screen());
+
+    // From one release of ours to another.
+    config(&small, "other");
+    let refused = small.apply().exits(1);
+    assert!(refused.stderr.contains("E0404") && refused.stderr.contains("--adopt"), "{}", refused.screen());
+    let adopted = small.run(&["apply", "-e", "site", "--adopt", "other"]).ok();
+    assert!(adopted.stderr.contains("takes over ConfigMap moving/theirs\n"), "{}", adopted.screen());
+    let owner = field(&small, "configmap/theirs", "{.metadata.annotations.meta\\.helm\\.sh/release-name}");
+    assert_eq!(owner, "other");
+}
+
+#[test]
+fn what_others_changed_of_a_release_that_changes_is_put_back_too() {
+    let small = Small::new("changing").release("one", "web", "").locked();
+    small.apply().ok();
+    kubectl(&["set", "image", "deployment/web", "-n", "changing", "main=evil:1"]);
+    small.values("web", "replicas: 2\n");
+    let refused = small.apply().exits(1);
+    assert!(refused.stderr.contains("E0411") && refused.stderr.contains("--check-drift"), "{}", refused.screen());
+    let output = small.run(&["apply", "-e", "site", "--check-drift"]).ok();
+    let told =
+        "puts back Deployment changing/web: spec.template.spec.containers[name=main].image (set by kubectl-set, ";
+    assert!(output.stderr.contains(told), "{}", output.screen());
+    assert!(!output.stderr.contains("spec.replicas"), "what only the release changes is no drift\n{}", output.screen());
+    let image = field(&small, "deployment/web", "{.spec.template.spec.containers[0].image}");
+    assert!(image.contains("e2e/app"), "{image}");
+
+    // As the controller of HorizontalPodAutoscalers writes it: no force takes that away.
+    let scale = r#"{"spec": {"replicas": 4}}"#;
+    let args = ["patch", "deployment/web", "-n", "changing", "--subresource=scale", "--type=merge", "-p", scale];
+    kubectl(&[&args[..], &["--field-manager=kube-controller-manager"]].concat());
+    kubectl(&["set", "image", "deployment/web", "-n", "changing", "main=evil:2"]);
+    small.values("web", "replicas: 3\n");
+    let before = revision(&small);
+    let refused = small.run(&["apply", "-e", "site", "--check-drift"]).exits(4);
+    let said = "web: an autoscaler sets fields that the release sets too";
+    assert!(refused.stderr.contains(said) && refused.stderr.contains("leave replicas out"), "{}", refused.screen());
+    assert_eq!((revision(&small), field(&small, "deployment/web", "{.spec.replicas}").as_str()), (before, "4"));
+}
+
+#[test]
+fn what_the_api_server_refuses_of_an_adopted_release_is_told_before_anything_is_changed() {
+    let small = Small::new("refusing-it").release("one", "web", "").locked();
+    by_hand(&small, "app.kubernetes.io/instance:", "app:");
+    let refused = small.run(&["apply", "-e", "site", "--adopt", "web", "--force-conflicts"]).exits(4);
+    let said = "error[E0445]: web: the API server refuses Deployment web";
+    assert!(refused.stderr.contains(said) && refused.stderr.contains("field is immutable"), "{}", refused.screen());
+    assert_eq!(revision(&small), 1);
+    let anew = ["apply", "-e", "site", "--adopt", "web", "--force-conflicts", "--recreate", "Deployment/web"];
+    small.run(&anew).ok();
+    assert_eq!(revision(&small), 2);
 }

@@ -18,6 +18,7 @@ use super::installation::{self, Foreseen, Installation};
 use super::plan::{planned, summary};
 use super::records;
 use super::recover::{self, Recovery, Wanted};
+use super::recreate;
 use super::undertake::{self, Began};
 use super::workspace::Workspace;
 use crate::plan::{Desired, Observation, Plan, Saved};
@@ -86,9 +87,14 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, Failures> {
     let (workspace, installation, kubectl, desired) = (&workspace, &installation, &kubectl, &desired);
     let prune = saved.as_ref().map_or(args.prune, |saved| !saved.plan.removals.is_empty());
     let claiming = saved.as_ref().map_or_else(|| args.claiming.clone(), Claiming::of);
+    let claiming = Claiming { recreate: args.recreate.clone(), ..claiming };
     let site = Site { workspace, installation, kubectl, desired, saved: saved.as_ref(), prune, claiming };
     let mut seen = site.look(context).await?;
     let Seen { plan, observed, .. } = &seen;
+    // What is put right first may be upgraded then.
+    if args.recover.is_none() {
+        recreate::check(&context.ui, installation, plan, &args.recreate)?;
+    }
     // A run that is gone on with is ended, even where its helms have done all of it meanwhile.
     if args.dry_run || (plan.is_nothing() && args.resumes.is_none()) {
         tell(context, plan);
@@ -162,6 +168,7 @@ async fn apply(
     }
     let plan = &seen.plan.clone();
     tell(context, plan);
+    report::taken(&context.ui, plan);
     if plan.is_nothing() {
         let asked = resume::asked(context, args, site.saved);
         began.undertaking.record(asked, Vec::new(), None).await.map_err(|error| failure::not_recorded(&error))?;

@@ -31,6 +31,13 @@ pub(super) fn show(ui: &Ui, plan: &Plan, foresight: &Foresight) {
     end.lines().for_each(|line| ui.line(line));
 }
 
+/// What is put back and taken over: nobody should have to guess what became of what they had set.
+pub(super) fn taken(ui: &Ui, plan: &Plan) {
+    for step in plan.steps() {
+        claim::lines(plan, step).iter().for_each(|line| ui.line(format!("    {:<22}  {line}", step.release)));
+    }
+}
+
 /// One event, a line.
 pub(super) fn draw(ui: &Ui, event: &Event) {
     let line = |mark: String, step: &Step, elapsed: Option<Duration>| {

@@ -71,6 +71,7 @@ pub(super) async fn change(
         let clear = guard::with_secrets(context, workspace, installation, &upgrades, &secret, &revealed).await?;
         let pairs: Vec<_> = pairs.iter().map(|(r, render)| (*r, clear.get(&r.name).unwrap_or(render))).collect();
         let anew = recreate::recreations(installation, plan, &observed, &pairs, kubectl, how.recreate).await?;
+        anew.tell(&context.ui);
         (anew.allowed()?, guard::expected(installation, &pairs, &salt)?)
     };
     push_images(context, workspace, installation, &releases).await?;

@@ -67,7 +67,13 @@ const RULES: [Rule; 17] = [
         ],
     ),
     rule("", "Service", &["spec.clusterIP", "spec.ipFamilies", "spec.loadBalancerClass", "spec.type"], &[]),
-    rule("", "PersistentVolumeClaim", &["spec"], &["spec.resources", "spec.volumeAttributesClassName"]),
+    // A claim may grow; whether it shrinks the API server says.
+    rule(
+        "",
+        "PersistentVolumeClaim",
+        &["spec", "spec.resources.requests.storage"],
+        &["spec.resources", "spec.volumeAttributesClassName"],
+    ),
     rule(
         "",
         "PersistentVolume",
@@ -240,6 +246,13 @@ mod tests {
                 "spec: {storageClassName: b}",
                 "spec.storageClassName",
             ),
+            (
+                "v1",
+                "PersistentVolumeClaim",
+                "spec: {resources: {requests: {storage: 2Gi}}}",
+                "spec: {resources: {requests: {storage: 1Gi}}}",
+                "spec.resources.requests.storage",
+            ),
             ("v1", "Secret", "type: Opaque", "type: kubernetes.io/tls", "type"),
             ("v1", "ConfigMap", "immutable: true\ndata: {a: b}", "immutable: true\ndata: {a: c}", "data"),
             ("v1", "Secret", "immutable: true\ndata: {a: b}", "immutable: true\ndata: {c: b}", "data"),
@@ -273,7 +286,7 @@ mod tests {
                 "v1",
                 "PersistentVolumeClaim",
                 "spec: {resources: {requests: {storage: 1Gi}}}",
-                "spec: {resources: {requests: {storage: 2Gi}}}",
+                "spec: {resources: {requests: {storage: 1Gi}, limits: {storage: 2Gi}}}",
             ),
             ("v1", "ConfigMap", "data: {a: b}", "immutable: true\ndata: {a: c}"),
             ("example.org/v1", "Deployment", "spec: {selector: a}", "spec: {selector: b}"),

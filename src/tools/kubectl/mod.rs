@@ -109,7 +109,7 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn apply(&self, objects: &str, force: bool) -> Result<(), CallError> {
-        self.apply_with(objects, force.then_some("--force-conflicts")).await
+        self.apply_with(objects, if force { &["--force-conflicts"] } else { &[] }).await
     }
 
     /// The same for objects that were made here. That their fields exist need not be asked, which would cost kubectl half of
@@ -118,12 +118,20 @@ impl Kubectl {
     /// # Errors
     /// [`CallError`] with kubectl's own word.
     pub async fn apply_own(&self, objects: &str) -> Result<(), CallError> {
-        self.apply_with(objects, Some("--validate=ignore")).await
+        self.apply_with(objects, &["--validate=ignore"]).await
     }
 
-    async fn apply_with(&self, objects: &str, flag: Option<&str>) -> Result<(), CallError> {
+    /// The same, taking back what others set in them.
+    ///
+    /// # Errors
+    /// [`CallError`] with kubectl's own word.
+    pub async fn retake_own(&self, objects: &str) -> Result<(), CallError> {
+        self.apply_with(objects, &["--validate=ignore", "--force-conflicts"]).await
+    }
+
+    async fn apply_with(&self, objects: &str, flags: &[&str]) -> Result<(), CallError> {
         let mut args = vec!["apply".to_owned(), "--server-side".to_owned(), format!("--field-manager={FIELD_MANAGER}")];
-        args.extend(flag.map(str::to_owned));
+        args.extend(flags.iter().map(|flag| (*flag).to_owned()));
         args.push("--filename=-".to_owned());
         self.run(args, Some(objects.as_bytes())).await.map(|_| ())
     }

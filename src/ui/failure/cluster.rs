@@ -36,7 +36,7 @@ const MEANINGS: &[Meaning] = &[
         means: "somebody else owns fields that it sets",
         code: Code::Helm,
         kind: Kind::Yours,
-        help: "somebody else changed these fields; undo that, or set them in the release's values",
+        help: "put back what somebody changed: the same command with --check-drift; or set these fields in the release's values",
     },
     Meaning {
         says: &["don't meet the specifications of the schema"],

@@ -106,8 +106,8 @@ table! {
         "helm's newest record says `pending-…`: a helm is at work on it, or one was killed there.",
         "Make sure that no helm works on it, on any host. If the last run of platctl left it there: `platctl apply --resume`. Else the same command with `--recover rollback`, `--recover uninstall`, or `--recover unlock`, which marks the operation as failed and lets the next upgrade go ahead.";
     Foreign = 404, Yours, "A release belongs to somebody else",
-        "A release of that name, or an object that this one wants to make, is there and was made by hand, by another platform or by another release.",
-        "Remove it, give this release another name or namespace, or let its owner go.";
+        "A release of that name, or an object or a Secret that this one wants to make, is there and was made by hand, by another platform or by another release.",
+        "Take it over with `--adopt RELEASE` (not a Secret that platctl makes), remove it, give this release another name or namespace, or let its owner go.";
     NeedMissing = 405, Yours, "A release that is needed is not there",
         "The selector leaves out a release that a selected one needs, and it is not deployed.",
         "Select it too, or insist with `--skip-needs`.";
@@ -116,7 +116,7 @@ table! {
         "The API server's own words are shown. A conflict names the field manager that owns the field.";
     Helm = 411, Permanent, "helm failed",
         "The API server refused an object of the release, or helm failed for a reason that has no code of its own.",
-        "Read helm's words in the failure. What helm had done before stays; the next apply goes on from there.";
+        "Read helm's words in the failure. Fields that somebody else owns are put back with `--check-drift`. What helm had done before stays; the next apply goes on from there.";
     NotReady = 412, Yours, "A release did not become ready",
         "Its objects were applied, and one of them was not ready when `timeout` was over, or failed for good. The failure names the object, its pods and what the cluster says of them: containers that crash with their exit code and last lines, images that can't be pulled, pods that fit on no node, claims without a volume, quotas.",
         "Mend what is named, then run the same command again: the release is upgraded, not installed anew. `CrashLoopBackOff`: read the last lines of its log. `ImagePullBackOff`: the image is not at the registry, or nodes can't log in. `not scheduled`: the scheduler's words count the nodes and why each is left out. A release that is only slow needs a longer `timeout`.";
@@ -207,9 +207,9 @@ table! {
     NotRolledBack = 467, Yours, "A release was not put back",
         "helm could not go back to the revision: its objects are refused today, a hook failed, or it did not become ready.",
         "The failure has helm's words. Run the same command again, or go forward with `platctl apply`.";
-    AdoptionConflict = 471, Yours, "Adopting a release would change fields that others set",
-        "Objects of the release are there, and some of their fields were set by others (`kubectl edit`, an operator, another tool) to something else than the release has. They are named with their field managers. Nothing was changed.",
-        "Set these fields in the release's values as they are in the cluster, or take them over with `--force-conflicts`.";
+    AdoptionConflict = 471, Yours, "Taking a release over would change fields that others set",
+        "Objects of the release are there, and some of their fields were set by others (`kubectl edit`, an operator, another tool, an autoscaler) to something else than the release has. They are named with their field managers. Nothing was changed.",
+        "Set these fields in the release's values as they are in the cluster, or take them over with `--force-conflicts`. What an autoscaler sets is never taken: leave replicas out of the values.";
     Network = 501, Transient, "The network failed",
         "A download was cut off, refused, or did not answer, several times over.",
         "Run the same command again; check proxy, authority (`--ca-file`) and mirrors (`--mirror`).";

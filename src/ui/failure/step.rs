@@ -27,6 +27,11 @@ pub fn release(definition: &Definition, error: &ReleaseError) -> Vec<Failure> {
         Cause::Namespaces(source) | Cause::Secrets(source) | Cause::Crds(source) => {
             webhook(&title, source).unwrap_or_else(|| call(title, Code::Prepare, source))
         }
+        Cause::ForeignSecrets(_, source) => {
+            let mut failure = Failure::new(Code::Foreign, Kind::Yours, title).word(source.stderr());
+            failure.ran = Some(source.to_string());
+            failure.help("remove it, if nobody needs it; or give the release's Secret another name in its release.yaml")
+        }
         Cause::Recreate(source) => call(title, Code::Immutable, source)
             .help("something may still use it, or have a finalizer on it; it is being deleted"),
         Cause::Forget(source) | Cause::Finish(source) => {
