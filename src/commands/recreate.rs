@@ -98,17 +98,16 @@ pub async fn recreations(
     Ok(anew)
 }
 
-/// Refuses what can't be made anew, as far as a plan tells it: names of no release, and objects where nothing is upgraded.
+/// Refuses names of no release, and says what is not made anew because it is not upgraded, as far as a plan tells that.
 ///
 /// # Errors
 /// [`Failures`] naming the first.
 pub fn check(ui: &Ui, installation: &Installation, plan: &Plan, allowed: &[String]) -> Result<(), Failures> {
     check_names(installation, allowed)?;
     let upgrades = plan.upgrades();
-    if upgrades.is_empty() {
-        check_objects(installation, &[], allowed)?;
-    }
-    for name in allowed.iter().filter(|name| !name.contains('/') && !upgrades.contains(*name)) {
+    // The same command once more is no mistake: it was made anew then.
+    let is_idle = |name: &&String| if name.contains('/') { upgrades.is_empty() } else { !upgrades.contains(*name) };
+    for name in allowed.iter().filter(is_idle) {
         ui.warn(format!("--recreate {name}: it is not upgraded, so nothing of it is made anew"));
     }
     Ok(())
