@@ -203,19 +203,37 @@ fn interrupted() -> Failures {
     failure.help("run the same command again: nothing half-written is taken for whole").into()
 }
 
-/// Passes SIGINT and SIGTERM on to everything that waits.
+/// Passes SIGINT and SIGTERM on to everything that waits; SIGHUP too, which a lost connection sends, unless whoever started this
+/// wanted it to go on then (`nohup`).
 async fn hear_signals(interrupter: Interrupter) {
     use tokio::signal::unix::{SignalKind, signal};
+    let stays = is_ignored(SignalKind::hangup().as_raw_value());
     let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         return;
     };
+    let mut hangup = if stays { None } else { signal(SignalKind::hangup()).ok() };
     loop {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = int.recv() => {}
             _ = term.recv() => {}
+            _ = hung_up => {}
         }
         interrupter.say();
     }
+}
+
+/// Whether this process was started with a signal ignored: `SigIgn` of proc_pid_status(5), a bit for each.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }
 
 /// Help and version are results; everything else is a mistake on the command line.

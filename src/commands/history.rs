@@ -84,11 +84,14 @@ fn of_runs(runs: &[Run]) -> String {
         return "no run is known\n".to_owned();
     }
     let unknown = || "-".to_owned();
-    let cells = |run: &Run| {
+    let cells = |(at, run): (usize, &Run)| {
         let releases: Vec<String> = run.releases.iter().map(|(what, n)| format!("{n} {what}")).collect();
         let outcome = match run.outcome {
+            // Of one environment there is one run at a time.
+            Some(Outcome::Running) if at > 0 => "killed".to_owned(),
             Some(Outcome::Running) => "running, or killed".to_owned(),
             Some(Outcome::Done) => "done".to_owned(),
+            Some(Outcome::Failed) if run.failed == 0 => "failed".to_owned(),
             Some(Outcome::Failed) => format!("failed, {} not done", run.failed),
             Some(Outcome::Interrupted) => format!("interrupted, {} not done", run.failed),
             None => unknown(),
@@ -101,15 +104,24 @@ fn of_runs(runs: &[Run]) -> String {
             run.verb.clone().unwrap_or_else(unknown),
             outcome,
             if releases.is_empty() { unknown() } else { releases.join(", ") },
-            run.seconds.map_or_else(unknown, |seconds| duration(std::time::Duration::from_secs(seconds))),
+            run.seconds.map_or_else(unknown, took),
             run.host.clone().unwrap_or_else(unknown),
             if run.current { "yes".to_owned() } else { "no".to_owned() },
         ]
     };
     table(
         &["RUN", "BEGAN (UTC)", "VERB", "OUTCOME", "RELEASES", "TOOK", "HOST", "CURRENT"],
-        &runs.iter().map(cells).collect::<Vec<_>>(),
+        &runs.iter().enumerate().map(cells).collect::<Vec<_>>(),
     )
+}
+
+/// Journals have whole seconds.
+fn took(seconds: u64) -> String {
+    match seconds {
+        0 => "<1s".to_owned(),
+        1..60 => format!("{seconds}s"),
+        _ => duration(std::time::Duration::from_secs(seconds)),
+    }
 }
 
 /// The newest revision of each release first.

@@ -91,10 +91,30 @@ fn collect(secret: &str, shortest: usize, forms: &mut BTreeSet<String>) {
         STANDARD.encode(secret),
         URL_SAFE.encode(secret),
     ]);
+    forms.extend(as_number(secret).into_iter().filter(|form| form.len() >= shortest));
     for core in base64_cores(secret.as_bytes()).into_iter().filter(|core| core.len() >= SHORTEST_CORE) {
         forms.insert(core.replace('+', "-").replace('/', "_"));
         forms.insert(core);
     }
+}
+
+/// As a YAML reader that takes it for a number hands it on, and Go prints that.
+fn as_number(secret: &str) -> Vec<String> {
+    let plain = secret.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let Some(number) = secret.parse::<f64>().ok().filter(|number| plain && number.is_finite()) else {
+        return Vec::new();
+    };
+    let (mantissa, exponent) = {
+        let text = format!("{number:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        (mantissa.to_owned(), exponent.parse::<i32>().unwrap_or(0))
+    };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let mut forms = vec![number.to_string(), format!("{mantissa}e{sign}{:02}", exponent.abs())];
+    // A number that begins with a zero is octal to YAML 1.1.
+    let octal = secret.strip_prefix('0').and_then(|digits| u64::from_str_radix(digits, 8).ok());
+    forms.extend(octal.map(|number| number.to_string()));
+    forms
 }
 
 /// As inside the quotes of a JSON string.
@@ -131,6 +151,21 @@ mod tests {
     }
 
     const HARD: &str = "pa\"ss<w>'o: r&d\\x é";
+
+    /// Of digits alone, not in quotes: helm hands it to the API server as a number, and that quotes it.
+    #[test]
+    fn what_a_secret_becomes_as_a_number_is_hidden() {
+        let hidden = |secret: &str, said: &str| masker(serde_json::json!({"s": secret})).hide(said);
+        let go = "expected string, got &value.valueUnstructured{Value:1.4466064695291695e+23}";
+        assert_eq!(
+            hidden("144660646952916955306012", go),
+            "expected string, got &value.valueUnstructured{Value:******}"
+        );
+        assert_eq!(hidden("00001234", "got 668, 1234"), "got 668, ******");
+        assert_eq!(hidden("0012345670", "got 2739128"), "got ******");
+        assert_eq!(hidden("1e400", "inf 0"), "inf 0");
+        assert_eq!(hidden("word", "0 NaN"), "0 NaN");
+    }
 
     #[test]
     fn every_form_is_hidden() {

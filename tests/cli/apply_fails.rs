@@ -254,12 +254,32 @@ fn a_definition_without_conditions_yet_is_waited_for() {
 
 #[test]
 fn an_interrupt_waits_for_helm() {
+    an_end_that_waits_for_helm(Signal::INT, &[]);
+}
+
+/// What a lost connection sends, unless whoever started it wanted it to go on then.
+#[test]
+fn a_lost_connection_is_an_interrupt_but_under_nohup() {
+    an_end_that_waits_for_helm(Signal::HUP, &["env", "--default-signal=HUP", env!("CARGO_BIN_EXE_platctl")]);
     let shop = Shop::locked();
     put(&shop.fake("hang/store"), "");
-    let mut running = shop.platctl().args(APPLY).start(shop.path());
+    let program = shop.platctl().through(&["env", "--ignore-signal=HUP", env!("CARGO_BIN_EXE_platctl")]);
+    let running = program.args(APPLY).start(shop.path());
+    until("helm is at work on store", || shop.fake("started-store").exists());
+    running.signal(Signal::HUP);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    fs::remove_file(shop.fake("hang/store")).unwrap();
+    running.wait().exits(0);
+}
+
+fn an_end_that_waits_for_helm(signal: Signal, through: &[&str]) {
+    let shop = Shop::locked();
+    put(&shop.fake("hang/store"), "");
+    let program = if through.is_empty() { shop.platctl() } else { shop.platctl().through(through) };
+    let mut running = program.args(APPLY).start(shop.path());
     until("helm is at work on store", || shop.fake("started-store").exists());
     assert!(!running.ended());
-    running.signal(Signal::INT);
+    running.signal(signal);
     let output = running.wait().exits(130);
     assert_screen!(shop.path(), "interrupted", output.screen());
     assert_eq!(shop.upgraded(), ["queue", "store"], "nothing else is begun");

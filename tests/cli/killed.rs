@@ -118,6 +118,8 @@ fn a_helm_that_outlives_its_run_is_waited_for() {
     assert!(output.stderr.contains("left at work on store"), "{}", output.screen());
     assert_eq!((status(&shop, "store"), shop.upgraded()), ("deployed".to_owned(), vec!["store".to_owned()]));
     nothing_is_left(&shop);
+    let history = shop.run(&["history", "-e", "prod"]).ok();
+    assert!(history.stdout.contains("  killed  ") && !history.stdout.contains("running"), "{}", history.screen());
 }
 
 /// Both are killed: what the run left pending is unlocked on request, and by no plain apply.

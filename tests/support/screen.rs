@@ -12,6 +12,8 @@ pub fn filters(folder: &str) -> Vec<(String, &'static str)> {
         (r"\b\d{8}-\d{6}-[A-Za-z0-9]{4}\b", "[run]"),
         (r"\b\d+(\.\d+)? ([KMGT]iB|B)\b", "[size]"),
         (r"\b(\d+\.\ds|\d+m\d\ds)\b", "[time]"),
+        // A column of whole seconds, which is as wide as what is in it.
+        (r"  (<1s|\d\d?s) +", "  [time]  "),
         (r"/store/\.\d+\.\d+", "/store/.[pid]"),
         (r"needs \d+ more bytes", "needs [n] more bytes"),
         (r"os error \d+", "os error [n]"),
