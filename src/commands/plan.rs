@@ -132,7 +132,7 @@ pub fn action(step: &Step) -> String {
         Action::Install => format!("install  {version}"),
         Action::Upgrade { from: Some(from), .. } if from != version => format!("upgrade  {from} → {version}"),
         Action::Upgrade { because: Because::InstallHooks, .. } => {
-            format!("install again  {version}, its install hooks never ran")
+            format!("install again  {version}, its first installation failed")
         }
         Action::Upgrade { because: Because::Failed | Because::NeverDeployed, .. } => {
             format!("upgrade  {version}, its last run failed")

@@ -358,7 +358,7 @@ fn a_plan_says_what_is_installed_again() {
     for args in [&["plan", "-e", "prod", "-l", "name=api"][..], &["apply", "-e", "prod", "-l", "name=api", "--dry-run"]]
     {
         let output = shop.run(args).ok();
-        assert!(output.screen().contains("install again  0.1.0, its install hooks never ran"), "{}", output.screen());
+        assert!(output.screen().contains("install again  0.1.0, its first installation failed"), "{}", output.screen());
     }
 }
 

@@ -104,7 +104,7 @@ fn a_hook_that_fails_on_the_first_install_runs_on_the_next() {
     let before = claim();
     small.values("app", "replicas: 1\n");
     let output = small.apply().ok();
-    assert!(output.stderr.contains("install again  1.0.0, its install hooks never ran"), "{}", output.screen());
+    assert!(output.stderr.contains("install again  1.0.0, its first installation failed"), "{}", output.screen());
     let job = rig().get(&["job", "app-setup", "--namespace=setup"]);
     assert_eq!(job["status"]["succeeded"], 1, "the hook ran: {job:#}");
     assert_eq!(claim(), before, "the claim and what is in it stayed");

@@ -213,11 +213,10 @@ pub fn blocked(step: &Step) -> Option<Failure> {
     Some(match reason {
         Blocked::Pending { status, deployed } => {
             let how = if deployed.is_some() { "rollback" } else { "uninstall" };
-            let way_out =
-                format!("if no helm works on it any more, on any host: the same command with --recover {how}");
+            let way_out = format!("if no helm works on it any more, on any host: `platctl apply` with --recover {how}");
             Failure::new(Code::Pending, Kind::Yours, format!("{release}: helm left it in `{status}`"))
                 .detail("an earlier run was killed in the middle, or is still at work elsewhere")
-                .help("if the last run left it there: the same command with --resume")
+                .help("if the last run left it there: `platctl apply` with --resume")
                 .help(way_out)
         }
         Blocked::Foreign { owner } => {
